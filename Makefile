@@ -1,0 +1,43 @@
+# make sweep and make test need nothing but Python 3.11 or newer: both install into .venv first.
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALLED := .venv/installed
+PYTEST := $(BIN)/python -m pytest -n 2
+
+.PHONY: setup sweep test check bench ui clean
+.DEFAULT_GOAL := setup
+
+setup: $(INSTALLED)
+
+$(INSTALLED): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "hpsearch needs Python 3.11 or newer, and '$(PYTHON)' is $$($(PYTHON) --version 2>&1); try make PYTHON=python3.12 $(or $(MAKECMDGOALS),setup)" >&2; exit 1; }
+	@echo "installing into .venv (about 2 GB; a few minutes the first time)"
+	@test -x $(BIN)/pip || $(PYTHON) -m venv --clear .venv
+	@$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt hatchling editables
+	@$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --no-build-isolation --editable '.[dev]'
+	@touch $@
+
+sweep: setup
+	$(BIN)/hpsearch run search_spaces/digits_mlp.yaml
+
+test: setup
+	$(PYTEST)
+
+check: setup
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(PYTEST) -m "not slow"
+
+bench: setup
+	$(BIN)/python -m benchmarks.overhead
+	$(BIN)/python -m benchmarks.memory
+
+ui: setup
+	$(BIN)/hpsearch ui
+
+# Not .hpsearch: it holds the results.
+clean:
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache build dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

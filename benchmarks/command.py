@@ -1,0 +1,64 @@
+"""Runs one sweep by the command line in a home of its own, and reads from its ledger what happened when."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+ROOT = HERE.parent
+
+
+@dataclass(frozen=True)
+class SweepRun:
+    """A command from its start to its exit; `begun_s` and `ended_s` of each trial in order of their time, from the ledger's clock."""
+
+    wall_s: float
+    result: Mapping[str, Any]
+    begun_s: tuple[float, ...]
+    ended_s: tuple[float, ...]
+
+
+def environment() -> dict[str, str]:
+    """Ours, without what would send a run anywhere but where the benchmark says, and with nothing said over the network."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("HPSEARCH_", "MLFLOW_", "OPTUNA_"))}
+    return {**kept, "MLFLOW_DISABLE_TELEMETRY": "true", "PYTHONWARNINGS": "ignore", "PYTHONPATH": str(ROOT)}
+
+
+def run_sweep(file: str, trials: int, home: Path, watch: Callable[[int], None] = lambda _: None) -> SweepRun:
+    """Run `benchmarks/FILE`; `watch` is called with the command's pid every 50 ms while it runs."""
+    script = str(Path(sys.executable).with_name("hpsearch"))
+    command = [script, "run", str(HERE / file), f"budget.trials={trials}", "--home", str(home), "--json"]
+    began = time.perf_counter()
+    with (home.parent / "stderr").open("w+") as errors:
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True, env=environment(), cwd=home.parent)
+        while True:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                output, _ = process.communicate(timeout=0.05)
+                break
+            watch(process.pid)
+        wall_s = time.perf_counter() - began
+        if process.returncode != 0:
+            errors.seek(0)
+            sys.exit(f"hpsearch ended with {process.returncode}:\n{errors.read()}")
+    result = json.loads(output.splitlines()[-1])
+    return SweepRun(wall_s, result, *_times(home, result["sweep"]))
+
+
+def _times(home: Path, name: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    from hpsearch import ledger
+    from hpsearch.events import Begun, Ended
+
+    with contextlib.closing(ledger.open(f"sqlite:///{home / 'ledger.db'}")) as opened:
+        events = opened.events(opened.find(name).id)
+    begun = tuple(event.at_ms / 1000 for event in events if isinstance(event.body, Begun))
+    ended = tuple(event.at_ms / 1000 for event in events if isinstance(event.body, Ended))
+    return begun, ended

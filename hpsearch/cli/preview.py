@@ -1,0 +1,92 @@
+"""What `validate` shows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.table import Table
+from rich.text import Text
+
+from hpsearch.cli.session import Session
+from hpsearch.cli.tables import plain_table
+from hpsearch.cli.words import clean, number
+from hpsearch.space import Categorical
+from hpsearch.trial import Json
+
+if TYPE_CHECKING:
+    from hpsearch.preview import Preview, Sample
+    from hpsearch.space import Parameter, SearchSpace
+
+
+def show_preview(session: Session, seen: Preview) -> None:
+    """The space as a table, then the samples."""
+    config = seen.config
+    session.show(Text.assemble((clean(config.name), "bold"), f": {_task(seen)}"))
+    session.show(f"objective: {', '.join(f'{o.goal} {o.metric}' for o in config.objectives)}")
+    session.show(f"search: {seen.search}; {_size(config.space)}", "")
+    session.show(_space_table(config.space), "")
+    session.show(_samples_table(seen), "", Text("the file is good; nothing was run", style="green"))
+    session.result(
+        {
+            "sweep": config.name,
+            "valid": True,
+            "space": {name: _describe(p) for name, p in config.space.parameters.items()} | dict(config.space.fixed),
+            "size": config.space.size(),
+            "samples": [_sample_json(sample) for sample in seen.samples],
+        }
+    )
+
+
+def _task(seen: Preview) -> str:
+    task = seen.config.task
+    return " ".join(clean(part) for part in (task.kind, task.data if isinstance(task.data, str) else "", task.model) if part)
+
+
+def _size(space: SearchSpace) -> str:
+    size = space.size()
+    return "a space without end" if size is None else f"{size} configurations"
+
+
+def _space_table(space: SearchSpace) -> Table:
+    table = plain_table("hyperparameter", "values", "scale", "only when")
+    for name, parameter in space.parameters.items():
+        table.add_row(Text(clean(name), style="bold"), _describe(parameter), _scale(parameter), _condition(parameter))
+    for name, value in space.fixed.items():
+        table.add_row(Text(clean(name)), number(value), "fixed", "", style="dim")
+    return table
+
+
+def _describe(parameter: Parameter) -> str:
+    if isinstance(parameter, Categorical):
+        return ", ".join(number(value) for value in parameter.values)
+    return f"{number(parameter.min)} to {number(parameter.max)}"
+
+
+def _scale(parameter: Parameter) -> str:
+    if isinstance(parameter, Categorical):
+        return "one of"
+    step = f", step {number(parameter.step)}" if parameter.step not in (None, 1) else ""
+    return ("log" if parameter.log else "linear") + step
+
+
+def _condition(parameter: Parameter) -> str:
+    return " and ".join(f"{clean(parent)} is {' or '.join(number(v) for v in values)}" for parent, values in parameter.when.items())
+
+
+def _samples_table(seen: Preview) -> Table:
+    names = list(dict.fromkeys(name for sample in seen.samples for name in sample.parameters if name not in seen.config.space.fixed))
+    table = plain_table("it would try", *(str(i + 1) for i in range(len(seen.samples))))
+    for name in names:
+        table.add_row(clean(name), *(number(s.parameters[name]) if name in s.parameters else "–" for s in seen.samples))
+    for metric in dict.fromkeys(metric for sample in seen.samples for metric in sample.metrics):
+        table.add_row(Text(f"({clean(metric)})", style="dim"), *(_metric(sample, metric) for sample in seen.samples))
+    return table
+
+
+def _metric(sample: Sample, metric: str) -> Text:
+    text = Text(f"{sample.metrics.get(metric, 0):,.0f}", style="dim")
+    return text.append(" (infeasible)", style="yellow") if sample.broken else text
+
+
+def _sample_json(sample: Sample) -> dict[str, Json]:
+    return {"params": dict(sample.parameters), "metrics": dict(sample.metrics), "infeasible": sample.broken}

@@ -1,0 +1,119 @@
+"""What `list` and `status` show."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.text import Text
+
+from hpsearch.cli.session import Session
+from hpsearch.cli.styles import sweep_state_text
+from hpsearch.cli.summary import best_text
+from hpsearch.cli.tables import facts, narrowing, plain_table
+from hpsearch.cli.words import clean, duration, inline, iso, listed, number, short_names
+from hpsearch.ledger.process import describe
+from hpsearch.overview import Overview
+from hpsearch.trial import Json, TrialState
+
+
+def show_sweeps(session: Session, sweeps: Sequence[Overview]) -> None:
+    """One line a sweep, oldest first."""
+    if not sweeps:
+        session.show(f"no sweep yet in {session.home.root}; start one with: {session.command('run', 'FILE')}")
+    else:
+        table = plain_table("name", "state", "trials", "best", "age", right=("age",), fold=("trials",))
+        for seen in sweeps:
+            table.add_row(
+                Text(clean(seen.sweep.name), style="bold"),
+                sweep_state_text(seen.state),
+                _trials(seen),
+                _best(seen),
+                duration(seen.age_s),
+            )
+        session.show(narrowing(table, "trials", session.out.width))
+    session.result({"sweeps": [status_json(seen) for seen in sweeps]})
+
+
+def _trials(seen: Overview) -> str:
+    wanted = f" of {seen.trials_wanted}" if seen.trials_wanted is not None else ""
+    total = sum(seen.counts().values())
+    return f"{total}{wanted}" + (f" ({listed(seen.counts())})" if total else "")
+
+
+def _best(seen: Overview) -> str:
+    front = seen.history.best()
+    if not front:
+        return ""
+    if len(front) > 1:
+        return f"{len(front)} on the front"
+    values = seen.values(front[0]) or {}
+    return ", ".join(f"{clean(metric)} {number(value)}" for metric, value in values.items())
+
+
+def show_status(session: Session, seen: Overview) -> None:
+    """One sweep as it stands."""
+    rows: list[tuple[str, str | Text]] = [("sweep", Text(clean(seen.sweep.name), style="bold")), ("state", _state(seen))]
+    rows += [
+        ("budget", "; ".join(_budget(seen))),
+        ("trials", listed(seen.counts()) or "none yet"),
+        ("best", best_text(seen.history, label="")),
+    ]
+    rows += [("begun", f"{iso(seen.sweep.created_ms)} ({duration(seen.age_s)} ago)")]
+    session.show(facts(rows))
+    running = seen.history.in_state(TrialState.RUNNING) if seen.holder else []
+    if running:
+        names = short_names(seen.config.space.parameters)
+        table = plain_table("runs now", "epoch", seen.history.objectives[0].metric, "parameters", right=("runs now", "epoch"))
+        for trial in running:
+            values = seen.history.values(trial)
+            value = number(values[0]) if values else ""
+            table.add_row(f"trial {trial.number}", f"{trial.step}/{trial.until_step}", value, inline(trial.parameters, names))
+        session.show("", narrowing(table, "parameters", session.out.width))
+    elif seen.state in ("interrupted", "stopped"):
+        session.show(f"go on with: {session.command('resume', seen.sweep.name)}")
+    session.result(status_json(seen))
+
+
+def _state(seen: Overview) -> Text:
+    text = sweep_state_text(seen.state)
+    if seen.holder:
+        return text.append(f" ({describe(seen.holder)})", style="dim")
+    return text.append(f" ({clean(seen.sweep.reason)})", style="dim") if seen.sweep.reason else text
+
+
+def _budget(seen: Overview) -> list[str]:
+    spent, parts = _spent(seen), []
+    if seen.trials_wanted is not None:
+        parts.append(f"{spent['trials']} of {seen.trials_wanted} trials")
+    if seen.epochs_wanted is not None:
+        parts.append(f"{spent['epochs']} of {seen.epochs_wanted} epochs")
+    if seen.seconds_wanted is not None:
+        parts.append(f"{duration(float(spent['time_s']))} of {duration(seen.seconds_wanted)}")
+    return parts
+
+
+def _spent(seen: Overview) -> dict[str, float]:
+    ended = [t for t in seen.history if t.state.is_terminal and t.state is not TrialState.INFEASIBLE]
+    return {
+        "trials": len(ended),
+        "epochs": sum(t.step for t in seen.history),
+        "time_s": round(seen.history.active_ms / 1000, 3),
+    }
+
+
+def status_json(seen: Overview) -> dict[str, Json]:
+    """A sweep as `list --json` and `status --json` give it."""
+    baseline = seen.history.baseline()
+    return {
+        "sweep": seen.sweep.name,
+        "state": seen.state,
+        "reason": seen.sweep.reason,
+        "holder": seen.holder,
+        "trials": seen.counts(),
+        "budget": {"trials": seen.trials_wanted, "epochs": seen.epochs_wanted, "time_s": seen.seconds_wanted},
+        "spent": _spent(seen),
+        "best": [{"trial": t.number, "values": seen.values(t), "params": dict(t.parameters)} for t in seen.history.best()],
+        "baseline": baseline and {"trial": baseline.number, "values": seen.values(baseline)},
+        "created": iso(seen.sweep.created_ms),
+        "ended": iso(seen.sweep.ended_ms),
+    }

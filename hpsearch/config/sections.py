@@ -1,0 +1,221 @@
+"""The sections of a sweep file: DESIGN §4, each key with its default, bounds and an example."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BeforeValidator, Discriminator, Field, Tag, WithJsonSchema, model_serializer, model_validator
+
+from hpsearch.config.fields import Count, CountOrZero, Problems, Seconds, SecondsOrZero, Section, as_tuple, printable
+from hpsearch.space.values import show
+from hpsearch.trial import Json
+
+Name = Annotated[str, printable("a name", 200)]
+Text = Annotated[str, printable("a text", 4000)]
+
+FORMATS = ("csv", "parquet", "npz", "idx", "images")
+
+
+class DataConfig(Section):
+    """Data of one's own: a file or folder, relative to the sweep file."""
+
+    csv: Text | None = Field(None, description="A CSV file with a header.", examples=["my.csv"])
+    parquet: Text | None = Field(None, description="A Parquet file.", examples=["my.parquet"])
+    npz: Text | None = Field(None, description="A NumPy archive.", examples=["my.npz"])
+    idx: Text | None = Field(None, description="A folder of IDX files, as MNIST comes.", examples=["mnist"])
+    images: Text | None = Field(None, description="A folder that has a folder of images for each class.", examples=["flowers"])
+    target: Name | None = Field(None, description="The column to predict.", examples=["price"])
+
+    @model_validator(mode="after")
+    def _has_one_source(self) -> Self:
+        given = [name for name in FORMATS if getattr(self, name) is not None]
+        if len(given) != 1:
+            got = " and ".join(given) or "none of them"
+            raise Problems.one(f"must name one of {', '.join(FORMATS)}, got {got}; for example {{csv: my.csv, target: price}}")
+        return self
+
+    @property
+    def format(self) -> str:
+        """csv, parquet, npz, idx or images."""
+        return next(name for name in FORMATS if getattr(self, name) is not None)
+
+    @property
+    def path(self) -> str:
+        """As the file writes it; relative to `SweepConfig.directory`."""
+        path: str = getattr(self, self.format)
+        return path
+
+
+class SplitConfig(Section):
+    """Shares of the data for validation and test; the rest trains."""
+
+    validation: float = Field(0.15, gt=0, lt=1, description="The share that the search compares trials on.", examples=[0.15])
+    test: float = Field(0.15, ge=0, lt=1, description="The share that is kept for the end.", examples=[0.15])
+    seed: CountOrZero = Field(0, description="Of the shuffle.", examples=[0])
+
+    @model_validator(mode="after")
+    def _leaves_some(self) -> Self:
+        if self.validation + self.test > 0.999:
+            raise Problems.one(
+                f"validation {self.validation:g} and test {self.test:g} leave nothing to train on; "
+                "make their sum less than 1, for example 0.15 each"
+            )
+        return self
+
+
+def _kind_of_data(value: Any) -> str | None:
+    return "<name>" if isinstance(value, str) else "<file>" if isinstance(value, Mapping | DataConfig) else None
+
+
+def _command(value: Any) -> Any:
+    return (value,) if isinstance(value, str) else as_tuple(value)
+
+
+Data = Annotated[Annotated[Name, Tag("<name>")] | Annotated[DataConfig, Tag("<file>")], Discriminator(_kind_of_data)]
+Names = Annotated[tuple[Name, ...], BeforeValidator(as_tuple)]
+_TEXTS = {"anyOf": [{"type": "string", "minLength": 1}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]}
+Command = Annotated[tuple[Text, ...], Field(min_length=1), BeforeValidator(_command), WithJsonSchema(_TEXTS)]
+
+_ONLY_FOR = {"target": ("function",), "run": ("command",), "resumable": ("function", "command")}
+
+
+class TaskConfig(Section):
+    """What is trained, and on what."""
+
+    kind: Name = Field(description="classification, regression, ...", examples=["classification"])
+    data: Data | None = Field(None, description="A built-in data set, or a file of your own.", examples=["digits"])
+    model: Name | None = Field(None, description="The family of networks.", examples=["mlp"])
+    split: SplitConfig = Field(SplitConfig(), description="Shares for validation and test.", examples=[{"validation": 0.15, "test": 0.15}])
+    metrics: Names = Field((), description="Metrics to report besides the usual ones.", examples=[["val_f1"]])
+    target: Text | None = Field(None, description="Of kind function: `module:function`.", examples=["my_training:train"])
+    run: Command | None = Field(None, description="Of kind command: what to run.", examples=["python train.py"])
+    resumable: bool | None = Field(
+        None, description="Of kind function or command: whether it can go on from a checkpoint.", examples=[True]
+    )
+
+    @model_validator(mode="after")
+    def _suits_its_kind(self) -> Self:
+        for name, kinds in _ONLY_FOR.items():
+            if getattr(self, name) is not None and self.kind not in kinds:
+                cure = "the column to predict goes into task.data" if name == "target" else "remove it"
+                raise Problems.one(f"is only for kind {' or '.join(kinds)}, and the kind is {self.kind}; {cure}", name)
+        return self
+
+
+class ObjectiveConfig(Section):
+    """What to optimise."""
+
+    metric: Name = Field(description="As the task reports it.", examples=["val_accuracy"])
+    goal: Literal["maximize", "minimize"] = Field(description="Which way is better.", examples=["maximize"])
+    at: Literal["last", "best"] = Field("last", description="A trial counts with its last step, or its best.", examples=["last"])
+
+
+class TrainingConfig(Section):
+    """One trial's full training."""
+
+    epochs: Count = Field(20, description="Passes over the training data.", examples=[20])
+    patience: Count | None = Field(None, description="End after so many epochs without a better objective.", examples=[5])
+    precision: Literal["fp32", "tf32", "bf16", "fp16"] = Field("fp32", description="Of the arithmetic.", examples=["fp32"])
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where to train.", examples=["auto"])
+    checkpoint_every: SecondsOrZero = Field(10.0, description="At most so often is a checkpoint saved.", examples=["10s"])
+
+
+class Named(Section):
+    """A sampler or scheduler by name, with its options: `tpe`, or `{kind: tpe, n_startup_trials: 20}`."""
+
+    kind: Name = Field(examples=["auto"])
+    options: Mapping[str, Any] = Field({})
+
+    @model_serializer
+    def _flat(self) -> dict[str, Json]:
+        return {"kind": self.kind, **self.options}
+
+
+def _named(value: Any) -> Any:
+    if isinstance(value, str):
+        return {"kind": value}
+    if isinstance(value, Named):
+        return value
+    if not isinstance(value, Mapping):
+        raise Problems.one(f"must be a name such as auto, or {{kind: NAME, OPTION: VALUE}}, got {show(value)}")
+    kind = {"kind": value["kind"]} if "kind" in value else {}
+    return {**kind, "options": {key: option for key, option in value.items() if key != "kind"}}
+
+
+_NAMED = {"anyOf": [{"type": "string"}, {"type": "object", "properties": {"kind": {"type": "string"}}, "required": ["kind"]}]}
+NamedField = Annotated[Named, BeforeValidator(_named), WithJsonSchema(_NAMED)]
+
+
+class SearchConfig(Section):
+    """How new configurations are found, and which trials are stopped early."""
+
+    sampler: NamedField = Field(
+        Named(kind="auto"), description="auto, random, grid, qmc, tpe, gp; or {kind: ..., options}.", examples=["auto"]
+    )
+    scheduler: NamedField = Field(
+        Named(kind="auto"), description="auto, none, median, hyperband, ...; or {kind: ..., options}.", examples=["auto"]
+    )
+    seed: CountOrZero = Field(0, description="Same seed, same search.", examples=[0])
+
+
+class BudgetConfig(Section):
+    """When the search ends: whichever is spent first."""
+
+    trials: Count | None = Field(None, description="Configurations to try, the baseline among them.", examples=[60])
+    time: Seconds | None = Field(None, description="Wall time of the search.", examples=["30m"])
+    total_epochs: Annotated[int, Field(ge=1, le=2**53)] | None = Field(None, description="Epochs of all trials together.", examples=[1000])
+
+    @model_validator(mode="after")
+    def _is_something(self) -> Self:
+        if self.trials is None and self.time is None and self.total_epochs is None:
+            raise Problems.one("is a budget of nothing; give trials, time or total_epochs, for example {trials: 60}")
+        return self
+
+
+class ResourcesConfig(Section):
+    """Where trials run, and what each may use."""
+
+    executor: Name = Field("process", description="process, inline, ray.", examples=["process"])
+    workers: Count | None = Field(None, description="Trials at a time; null: as many as the machine has room for.", examples=[2])
+    cpus: Count = Field(1, description="Of one trial.", examples=[1])
+    gpus: float = Field(0.0, ge=0, le=1024, description="Of one trial.", examples=[0])
+    timeout: Seconds | None = Field(None, description="Of one attempt, from its begin.", examples=["10m"])
+    retries: CountOrZero = Field(1, description="After an error or a crash.", examples=[1])
+
+
+class WinnerConfig(Section):
+    """What happens after the budget: the best few are trained again on fresh seeds and tested."""
+
+    top: CountOrZero = Field(0, description="How many; 0 leaves it out.", examples=[3])
+    seeds: Count = Field(3, description="Trainings of each.", examples=[3])
+
+
+def _as_text(value: Any) -> Any:
+    return value if isinstance(value, str) or not isinstance(value, int | float) else show(value)
+
+
+def _of_ones_own(value: Any) -> Any:
+    for taken in ("mlflow.", "hpsearch."):
+        if isinstance(value, str) and value.startswith(taken):
+            raise Problems.one(f"must not begin with {taken}, as those tags are set by the program itself, got {show(value)}; rename it")
+    return value
+
+
+TagKey = Annotated[str, BeforeValidator(_of_ones_own), printable("a tag", 250)]
+TagValue = Annotated[Text, BeforeValidator(_as_text), WithJsonSchema({"type": ["string", "number", "boolean"]})]
+
+
+class TrackingConfig(Section):
+    """What MLflow is told besides the trials."""
+
+    register_as: Name | None = Field(
+        None, alias="register", description="Register the winner's model by this name.", examples=["digits-mlp"]
+    )
+    tags: dict[TagKey, TagValue] = Field({}, description="Of the sweep's run.", examples=[{"team": "vision"}])
+    experiment: Name | None = Field(None, description="The MLflow experiment; by default the sweep's name.", examples=["digits"])
+
+    @property
+    def register(self) -> str | None:
+        """A field of this name would hide a method of pydantic's."""
+        return self.register_as

@@ -1,0 +1,446 @@
+"""The sweep's brain: answers an executor's five calls, and commits every decision before it takes effect."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal, Protocol, TypeVar
+
+from hpsearch.errors import LeaseLost, StoreError
+from hpsearch.events import Answered, Assigned, Begun, Body, Ended, Event, Reported, SweepClosed, SweepExtended, SweepOpened, TrialCreated
+from hpsearch.ledger.face import Lease, Ledger, Request
+from hpsearch.search.history import History, TrialRecord
+from hpsearch.trial import (
+    Answer,
+    Assignment,
+    Continue,
+    Done,
+    Json,
+    Outcome,
+    Pause,
+    Place,
+    Proposal,
+    Report,
+    Resources,
+    Resume,
+    Start,
+    Stop,
+    TrialKind,
+    TrialState,
+    Wait,
+    derive_seed,
+)
+
+log = logging.getLogger(__name__)
+
+IDLE_WAIT_S = 0.2
+REQUEST_POLL_S = 0.5
+MAX_INFEASIBLE_RUN = 500
+"""Proposals in a row that may break a constraint before the sweep gives up: the space has next to nothing that is allowed."""
+
+
+class Search(Protocol):
+    """What to do next, from history alone (DESIGN §3)."""
+
+    def propose(self, history: History) -> Proposal: ...
+
+    def judge(self, history: History, reported: Reported) -> Answer: ...
+
+
+_ONE_CPU = Resources()
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What the controller needs to know of a sweep file. Budgets that are None are unlimited; times in seconds."""
+
+    seed: int
+    max_steps: int
+    trials: int | None
+    total_epochs: int | None = None
+    time_s: float | None = None
+    resources: Resources = _ONE_CPU
+    timeout_s: float | None = None
+    retries: int = 1
+
+    def are_spent(self, history: History, active_s: float) -> bool:
+        """Whether no further trial may begin, when the sweep has been run for `active_s`.
+
+        Retries and infeasible proposals do not count; a trial's epochs count from its start.
+        """
+        if self.trials is not None:
+            counted = sum(t.kind is not TrialKind.RETEST and t.state is not TrialState.INFEASIBLE for t in history)
+            if counted >= self.trials:
+                return True
+        if self.total_epochs is not None:
+            promised = sum(t.step if t.state.is_terminal else t.until_step for t in history)
+            if promised >= self.total_epochs:
+                return True
+        return self.time_is_spent(active_s)
+
+    def time_is_spent(self, active_s: float) -> bool:
+        return self.time_s is not None and active_s >= self.time_s
+
+    def extended(self, to: SweepExtended) -> Rules:
+        """These rules with the budget's totals raised; one that is unlimited stays so."""
+        return replace(
+            self,
+            trials=_raised(self.trials, to.trials),
+            total_epochs=_raised(self.total_epochs, to.total_epochs),
+            time_s=_raised(self.time_s, to.time_s),
+        )
+
+
+_Number = TypeVar("_Number", int, float)
+
+
+def _raised(limit: _Number | None, to: _Number | None) -> _Number | None:
+    return limit if limit is None or to is None else max(limit, to)
+
+
+class Controller:
+    """Owns one sweep under its lease. `history` is always what has been committed; other threads may read it."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        lease: Lease,
+        history: History,
+        search: Search,
+        rules: Rules,
+        broken_constraint: Callable[[Mapping[str, Json]], str | None] = lambda _: None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.history = history
+        self.rules = rules
+        self.stopping: str | None = None
+        self.failure: str | None = None
+        self._ledger = ledger
+        self._lease = lease
+        self._search = search
+        self._broken_constraint = broken_constraint
+        self._clock = clock
+        self._running: dict[tuple[int, int], Assignment] = {}
+        self._deadlines: dict[tuple[int, int], float] = {}
+        self._aborting: dict[tuple[int, int], Outcome] = {}
+        self._given_back: set[tuple[int, int]] = set()
+        self._began = clock()
+        self._active_before_s = history.active_ms / 1000
+        self._next_poll = clock()
+        self._interrupt = threading.Event()
+        self._interrupt_at_once = threading.Event()
+        self._renewal = _Renewal(ledger, lease)
+
+    def open(self, data_digest: str | None = None) -> None:
+        """Take over: what the controller before us left running waits for a new attempt, or ends as its record says."""
+        self._renewal.start()
+        self._began = self._clock()
+        lost = [self._recover(record) for record in self.history.in_state(TrialState.RUNNING)]
+        self._commit(SweepOpened(self._lease.holder, data_digest), *lost)
+        for request in self._ledger.take_requests(self._lease):
+            if request.kind != "stop":  # that one was meant for the controller before us
+                self._obey(request)
+
+    def close(self) -> SweepClosed:
+        """Record how the run ended and let go of the sweep."""
+        try:
+            closed = self._closing()
+            self._commit(closed)
+            return closed
+        finally:
+            self.abandon()
+
+    def abandon(self) -> None:
+        """Let go without a word, as after an error: the sweep can be resumed."""
+        self._renewal.stop()
+        self._ledger.release(self._lease)
+
+    def interrupt(self) -> None:
+        """Ask for an end in order; a second time, for an end at once. May be called from a signal handler."""
+        if self._interrupt.is_set():
+            self._interrupt_at_once.set()
+        self._interrupt.set()
+
+    # ---- the five calls
+
+    def next(self, place: Place) -> Assignment | Wait | Done:
+        """A trial that waits, else what the search proposes, while the budget lasts."""
+        if self.stopping or self.failure:
+            return self._idle()
+        if waiting := self.history.in_state(TrialState.WAITING):
+            return self._assign(waiting[0], place)
+        for _ in range(MAX_INFEASIBLE_RUN):
+            if self.rules.are_spent(self.history, self._active_s()):
+                return self._idle()
+            match self._search.propose(self.history):
+                case Start() as start:
+                    reason = self._broken_constraint(start.parameters)
+                    created = self._created(start, reason)
+                    if reason is None:
+                        return self._assign_created(created, place)
+                    self._commit(created)
+                case Resume() as resume:
+                    return self._resume(resume, place)
+                case Wait() as wait:
+                    return wait
+                case Done():
+                    return self._idle()
+        self.failure = f"{MAX_INFEASIBLE_RUN} proposals in a row broke a constraint ({reason}); loosen it or narrow the space"
+        return self._idle()
+
+    def begin(self, assignment: Assignment, worker: str, from_step: int) -> None:
+        """Start the attempt's time-out."""
+        if self._is_stale(assignment):
+            return
+        if self.rules.timeout_s is not None:
+            self._deadlines[assignment.key] = self._clock() + self.rules.timeout_s
+        self._commit(Begun(assignment.trial, assignment.attempt, worker, from_step))
+
+    def report(self, reports: Sequence[tuple[Assignment, Report]]) -> list[Answer]:
+        """Judge each report on the history before it, and commit all of them with their answers in one transaction."""
+        bodies: list[Body] = []
+        answers: list[Answer] = []
+        history = self.history
+        for assignment, report in reports:
+            answer, new = self._judge(history, assignment, report)
+            history = _ahead(history, new)
+            bodies += new
+            answers.append(answer)
+        if bodies:
+            self._commit(*bodies)
+        return answers
+
+    def end(self, assignment: Assignment, outcome: Outcome) -> None:
+        """Settle the trial's state; an attempt that was given up already changes nothing."""
+        self._running.pop(assignment.key, None)
+        self._deadlines.pop(assignment.key, None)
+        outcome = self._aborting.pop(assignment.key, outcome)
+        if not self._is_stale(assignment):
+            self._commit(self._settle(self.history.trials[assignment.trial], outcome))
+
+    def tick(self) -> list[Assignment]:
+        """Hear interrupts and other commands' requests, and find what has run out of time."""
+        self._renewal.check()
+        now = self._clock()
+        if now >= self._next_poll:
+            self._hear()
+        if self._interrupt.is_set() and not self.stopping:
+            self.stopping = "interrupted"
+        if self._interrupt_at_once.is_set():
+            self._abort_all(Outcome(TrialState.WAITING, "interrupted"))
+        if self.rules.time_is_spent(self._active_s()):
+            self._abort_all(Outcome(TrialState.CANCELLED, f"the budget's time ({self.rules.time_s:g} s) was spent"))
+        for key in [key for key, deadline in self._deadlines.items() if now >= deadline]:
+            self._abort(key, Outcome(TrialState.TIMED_OUT, f"ran longer than its time-out of {self.rules.timeout_s:g} s"))
+        return [self._running[key] for key in self._aborting if key in self._running]
+
+    # ---- giving out work
+
+    def _idle(self) -> Wait | Done:
+        if self._running:
+            return Wait(IDLE_WAIT_S)
+        before = self.rules
+        self._hear()
+        return Done() if self.rules == before else Wait(0.0)
+
+    def _created(self, start: Start, broken: str | None) -> TrialCreated:
+        number = len(self.history)
+        state = TrialState.WAITING if broken is None else TrialState.INFEASIBLE
+        seed = derive_seed(self.rules.seed, "trial", number)
+        return TrialCreated(
+            number,
+            TrialKind.SEARCH,
+            start.parameters,
+            seed,
+            start.until_step,
+            state,
+            broken,
+            proposed=True,
+            search_state=start.search_state,
+        )
+
+    def _assign_created(self, created: TrialCreated, place: Place) -> Assignment:
+        self._commit(created, Assigned(created.trial, 1, place.name, created.until_step))
+        return self._assignment(created.trial)
+
+    def _assign(self, record: TrialRecord, place: Place) -> Assignment:
+        self._commit(Assigned(record.number, record.attempt + 1, place.name, record.until_step))
+        return self._assignment(record.number)
+
+    def _resume(self, resume: Resume, place: Place) -> Assignment:
+        attempt = self.history.trials[resume.trial].attempt + 1
+        self._commit(Assigned(resume.trial, attempt, place.name, resume.until_step, decided=True, search_state=resume.search_state))
+        return self._assignment(resume.trial)
+
+    def _assignment(self, trial: int) -> Assignment:
+        record = self.history.trials[trial]
+        assignment = Assignment(
+            record.number, record.attempt, record.kind, record.parameters, record.seed, record.until_step, record.checkpoint,
+            resources=self.rules.resources,
+        )  # fmt: skip
+        self._running[assignment.key] = assignment
+        return assignment
+
+    def _active_s(self) -> float:
+        return self._active_before_s + self._clock() - self._began
+
+    # ---- judging
+
+    def _judge(self, history: History, assignment: Assignment, report: Report) -> tuple[Answer, list[Body]]:
+        if self._is_stale(assignment):
+            return Stop("this attempt was given up"), []
+        record = history.trials[assignment.trial]
+        if report.step <= record.step or record.stop is not None:
+            return self._from_the_record(record), []
+        reported = Reported(record.number, assignment.attempt, report.step, report.metrics, report.duration_s, report.checkpoint)
+        history = _ahead(history, [reported])
+        answer = self._search.judge(history, reported)
+        bodies: list[Body] = [reported]
+        if answer != Continue(record.until_step):
+            bodies.append(_answered(reported, answer, "search"))
+        if self.stopping and isinstance(answer, Continue) and report.step < answer.until_step:
+            answer = Pause()
+            self._given_back.add(assignment.key)
+            bodies.append(_answered(reported, answer, "controller"))
+        return answer, bodies
+
+    def _from_the_record(self, record: TrialRecord) -> Answer:
+        if record.stop is not None:
+            return Stop(record.stop)
+        return Continue(record.until_step)
+
+    def _is_stale(self, assignment: Assignment) -> bool:
+        record = self.history.trials[assignment.trial]
+        return record.state is not TrialState.RUNNING or record.attempt != assignment.attempt
+
+    # ---- ends
+
+    def _settle(self, record: TrialRecord, outcome: Outcome) -> Ended:
+        if record.stop is not None:  # whatever became of the epoch that the worker began before it heard of it
+            return Ended(record.number, record.attempt, TrialState.PRUNED, record.stop, outcome.checkpoint)
+        state, reason, retry = outcome.state, outcome.reason, False
+        match state:
+            case TrialState.COMPLETED if not record.reports:
+                state, reason = TrialState.FAILED, reason or "ended without reporting a single step"
+            case TrialState.COMPLETED if reason is None and record.step == record.until_step < self.rules.max_steps:
+                state = TrialState.PAUSED
+            case TrialState.PAUSED if (record.number, record.attempt) in self._given_back:
+                state, reason = TrialState.WAITING, self.stopping
+        if state is TrialState.FAILED and record.retries < self.rules.retries:
+            state, retry = TrialState.WAITING, True
+        return Ended(record.number, record.attempt, state, reason, outcome.checkpoint, retry)
+
+    def _recover(self, record: TrialRecord) -> Ended:
+        if record.stop is not None:
+            return Ended(record.number, record.attempt, TrialState.PRUNED, record.stop)
+        if record.step >= self.rules.max_steps:
+            return Ended(record.number, record.attempt, TrialState.COMPLETED)
+        return Ended(record.number, record.attempt, TrialState.WAITING, "the controller ended while it ran")
+
+    def _closing(self) -> SweepClosed:
+        if self.failure:
+            return SweepClosed("failed", self.failure)
+        if self.stopping:
+            return SweepClosed("stopped", self.stopping)
+        if not self.history.in_state(TrialState.COMPLETED):
+            return SweepClosed("failed", "no trial completed")
+        return SweepClosed("completed")
+
+    # ---- requests and aborts
+
+    def _hear(self) -> None:
+        self._next_poll = self._clock() + REQUEST_POLL_S
+        for request in self._ledger.take_requests(self._lease):
+            self._obey(request)
+
+    def _obey(self, request: Request) -> None:
+        match request.kind:
+            case "stop":
+                self.stopping = "stopped on request"
+            case "extend":
+                self.extend(SweepExtended(**request.payload))
+            case "cancel":
+                self._cancel(int(request.payload["trial"]))
+            case "enqueue":
+                self._enqueue(request.payload["parameters"])
+
+    def extend(self, extension: SweepExtended) -> None:
+        """Raise the budget's totals; nothing is ever lowered."""
+        extended = self.rules.extended(extension)
+        if extended != self.rules:
+            self._commit(extension)
+            self.rules = extended
+
+    def _cancel(self, trial: int) -> None:
+        record = self.history.trials.get(trial)
+        if record is None or record.state.is_terminal:
+            return
+        if record.state is TrialState.RUNNING:
+            self._abort((trial, record.attempt), Outcome(TrialState.CANCELLED, "cancelled on request"))
+        else:
+            self._commit(Ended(trial, record.attempt, TrialState.CANCELLED, "cancelled on request"))
+
+    def _enqueue(self, parameters: Mapping[str, Json]) -> None:
+        number = len(self.history)
+        seed = derive_seed(self.rules.seed, "trial", number)
+        self._commit(TrialCreated(number, TrialKind.SEARCH, parameters, seed, self.rules.max_steps))
+
+    def _abort(self, key: tuple[int, int], outcome: Outcome) -> None:
+        self._aborting.setdefault(key, outcome)
+        self._deadlines.pop(key, None)
+
+    def _abort_all(self, outcome: Outcome) -> None:
+        for key in self._running:
+            self._abort(key, outcome)
+
+    def _commit(self, *bodies: Body) -> None:
+        self._renewal.check()
+        self.history = self.history.apply(self._ledger.commit(self._lease, bodies))
+
+
+class _Renewal(threading.Thread):
+    """Keeps the lease alive from a thread of its own, whatever the executor's loop is busy with."""
+
+    def __init__(self, ledger: Ledger, lease: Lease) -> None:
+        super().__init__(name="hpsearch-lease", daemon=True)
+        self._ledger = ledger
+        self._lease = lease
+        self._stopped = threading.Event()
+        self._lost: LeaseLost | None = None
+
+    def run(self) -> None:
+        while not self._stopped.wait(self._lease.ttl_s / 3):
+            try:
+                self._ledger.renew(self._lease)
+            except LeaseLost as lost:
+                self._lost = lost
+                return
+            except StoreError as error:
+                log.warning("the lease could not be renewed: %s", error)  # commits are fenced: we may go on until one fails
+
+    def check(self) -> None:
+        if self._lost is not None:
+            raise self._lost
+
+    def stop(self) -> None:
+        self._stopped.set()
+        if self.is_alive():
+            self.join()
+
+
+def _ahead(history: History, bodies: Sequence[Body]) -> History:
+    """The history as it will be once `bodies` are committed; decisions never read its times."""
+    return history.apply(Event(history.seq + 1 + i, 0, body) for i, body in enumerate(bodies))
+
+
+def _answered(reported: Reported, answer: Answer, by: Literal["search", "controller"]) -> Answered:
+    match answer:
+        case Continue(until_step, state):
+            return Answered(reported.trial, reported.step, "continue", by, until_step, search_state=state)
+        case Pause(state):
+            return Answered(reported.trial, reported.step, "pause", by, search_state=state)
+        case Stop(reason, state):
+            return Answered(reported.trial, reported.step, "stop", by, reason=reason, search_state=state)

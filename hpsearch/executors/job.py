@@ -1,0 +1,35 @@
+"""What a place must know once to train any assignment of a sweep."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hpsearch.trial import Assignment, Outcome
+
+if TYPE_CHECKING:
+    from hpsearch.tasks import Task
+    from hpsearch.training import Channel
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A task and where its trials keep their things. Pickles small: the data stay in the task's prepared folder."""
+
+    task: Task
+    checkpoints: Path
+    """Each trial has a folder of its own under it."""
+    logs: Path
+    """What a trial prints goes to `<logs>/trial-00017.log`."""
+    checkpoint_every_s: float
+
+    def train(self, assignment: Assignment, channel: Channel) -> Outcome:
+        """Train one assignment in this process, to its end or to the channel's word."""
+        from hpsearch.training import run_assignment
+
+        folder = self.checkpoints / f"trial-{assignment.trial:05d}"
+        return run_assignment(self.task, assignment, channel, folder, checkpoint_every_s=self.checkpoint_every_s)
+
+    def log_file(self, trial: int) -> Path:
+        return self.logs / f"trial-{trial:05d}.log"

@@ -1,0 +1,46 @@
+"""Model families: one file builds the network (torch), one beside it says what is known before (no torch). Adding one is a line here."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from hpsearch.models.hyperparameter import Hyperparameter
+from hpsearch.trial import Json
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+@dataclass(frozen=True, slots=True)
+class ModelEntry:
+    """A model family: `network` is "module:Class"; `plan` a module with HYPERPARAMETERS and count_parameters, that imports no torch."""
+
+    network: str
+    plan: str
+
+    @property
+    def hyperparameters(self) -> tuple[Hyperparameter, ...]:
+        found: tuple[Hyperparameter, ...] = importlib.import_module(self.plan).HYPERPARAMETERS
+        return found
+
+    def count_parameters(self, parameters: Mapping[str, Json], inputs: Sequence[int], outputs: int) -> int:
+        """How many numbers the network learns, without building it; `inputs` is the shape of one example."""
+        count: int = importlib.import_module(self.plan).count_parameters(parameters, inputs, outputs)
+        return count
+
+    def load(self) -> type[nn.Module]:
+        """The network's class; imports torch. Its arguments are (parameters, inputs, outputs, random)."""
+        module, name = self.network.split(":")
+        found: Any = getattr(importlib.import_module(module), name)
+        return found  # type: ignore[no-any-return]
+
+
+MODELS: Mapping[str, ModelEntry] = {
+    "mlp": ModelEntry("hpsearch.models.mlp:MLP", "hpsearch.models.mlp_plan"),
+}
+
+MODELS_TO_COME = ("cnn", "rnn", "transformer", "autoencoder", "gan")
+"""Names that sweep files may hold later."""

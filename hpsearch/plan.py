@@ -1,0 +1,267 @@
+"""Turns a sweep file's names into objects: the one place that does. What it lets through can be run, if its data are good."""
+
+from __future__ import annotations
+
+import importlib
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from hpsearch.config import SweepConfig
+from hpsearch.config.home import Home
+from hpsearch.config.sections import BudgetConfig
+from hpsearch.controller import Rules
+from hpsearch.errors import ConfigError, DataError, InputError, unknown
+from hpsearch.events import TrialCreated
+from hpsearch.executors import EXECUTORS
+from hpsearch.executors.job import Job
+from hpsearch.models import MODELS, MODELS_TO_COME
+from hpsearch.models.hyperparameter import Hyperparameter
+from hpsearch.search import OptunaSearch, check_search
+from hpsearch.space import Categorical, Parameter
+from hpsearch.tasks import TASKS, Task, TaskEntry
+from hpsearch.training.hyperparameters import TRAINING_HYPERPARAMETERS
+from hpsearch.trial import Executor, Json, Resources, TrialKind, derive_seed
+
+STATIC_METRICS = ("parameters",)
+"""What a constraint may bound: known of a configuration before it trains."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A sweep file that has been checked as far as it can be without its data, and the parts that it names."""
+
+    config: SweepConfig
+    task: Task
+    executor_name: str
+
+    def rules(self, budget: BudgetConfig) -> Rules:
+        """What the controller goes by, with the budget that the sweep was begun with."""
+        config = self.config
+        return Rules(
+            seed=config.search.seed,
+            max_steps=config.training.epochs,
+            trials=budget.trials,
+            total_epochs=budget.total_epochs,
+            time_s=budget.time,
+            resources=Resources(config.resources.cpus, config.resources.gpus),
+            timeout_s=config.resources.timeout,
+            retries=config.resources.retries,
+        )
+
+    def search(self, trials: int | None) -> OptunaSearch:
+        """Optuna, by the file's names. What `auto` means depends on `trials`: the sweep's budget as it was begun, however extended."""
+        return OptunaSearch(**{**_search_arguments(self.config), "trials": trials})
+
+    def executor(self, home: Home) -> Executor:
+        """Where the file (or the command line) wants the trials to run."""
+        name, resources = self.config.name, self.config.resources
+        job = Job(self.task, home.checkpoints / name, home.logs / name, self.config.training.checkpoint_every)
+        workers = resources.workers or max(1, (os.cpu_count() or 1) // resources.cpus)
+        target = EXECUTORS[self.executor_name]
+        assert target is not None
+        module, _, kind = target.partition(":")
+        executor: Executor = getattr(importlib.import_module(module), kind)(job, workers)
+        return executor
+
+    def prepare(self, home: Home) -> None:
+        """Bring the data to the workers' machine, and check what needs them. Raises `DataError`, `ConfigError`."""
+        with _at(self.config, "task.data"):
+            self.task.prepare(home.data / self.config.name)
+        for i, parameters in enumerate(self.config.baseline):
+            if broken := self.broken_constraint(self.config.space.complete(parameters)):
+                raise ConfigError(
+                    f"{self.config.where(f'baseline.{i}')}: the baseline breaks a constraint ({broken}); loosen it or change the baseline"
+                )
+
+    def broken_constraint(self, parameters: Mapping[str, Json]) -> str | None:
+        """The first constraint that a configuration breaks, in words; None where it may be trained."""
+        if not self.config.constraints:
+            return None
+        metrics = self.task.static_metrics(parameters)
+        broken = (c.describe(metrics[c.metric]) for c in self.config.constraints if c.violation(metrics[c.metric]) > 0)
+        return next(broken, None)
+
+    def baselines(self) -> list[TrialCreated]:
+        """The trials that a new sweep begins with."""
+        seed, epochs = self.config.search.seed, self.config.training.epochs
+        return [
+            TrialCreated(i, TrialKind.BASELINE, self.config.space.complete(parameters), derive_seed(seed, "trial", i), epochs)
+            for i, parameters in enumerate(self.config.baseline)
+        ]
+
+
+def make_plan(config: SweepConfig, executor: str | None = None) -> Plan:
+    """Check every name of a sweep file. Raises `ConfigError`, naming file, line and the nearest known name."""
+    entry = _task_entry(config)
+    _check_data(config, entry)
+    _check_hyperparameters(config, _hyperparameters(config, entry))
+    _check_metrics(config, entry)
+    _refuse_what_is_to_come(config)
+    name = config.resources.executor if executor is None else executor
+    with _at(config, "resources.executor") if executor is None else _at_the_command_line(f"--executor {executor}"):
+        _check_executor(name)
+    with _at(config, "search.sampler"):
+        check_search(**{**_search_arguments(config), "scheduler": "none", "scheduler_options": {}})
+    with _at(config, "search.scheduler"):
+        check_search(**_search_arguments(config))
+    return Plan(config, entry.make(config), name)
+
+
+@contextmanager
+def _at(config: SweepConfig, key: str) -> Iterator[None]:
+    """Say where in the file it is wrong."""
+    try:
+        yield
+    except ConfigError:
+        raise
+    except (InputError, ValueError) as error:
+        kind = DataError if isinstance(error, DataError) else ConfigError
+        raise kind(f"{config.where(key)}: {key}: {error}") from None
+
+
+@contextmanager
+def _at_the_command_line(option: str) -> Iterator[None]:
+    try:
+        yield
+    except InputError as error:
+        raise ConfigError(f"command line, {option}: {error}") from None
+
+
+def _task_entry(config: SweepConfig) -> TaskEntry:
+    with _at(config, "task.kind"):
+        if config.task.kind not in TASKS:
+            raise InputError(unknown("task", config.task.kind, TASKS))
+        entry = TASKS[config.task.kind]
+        if entry.target is None:
+            available = ", ".join(sorted(kind for kind, e in TASKS.items() if e.target))
+            raise InputError(f"{config.task.kind} is not available yet; available: {available}")
+    return entry
+
+
+def _check_data(config: SweepConfig, entry: TaskEntry) -> None:
+    data = config.task.data
+    with _at(config, "task.data"):
+        if data is None:
+            raise InputError(
+                f"what to train on is missing; name a built-in set ({', '.join(entry.data)}) or a file, such as {{csv: my.csv, target: y}}"
+            )
+        if isinstance(data, str) and data not in entry.data:
+            raise InputError(f"{unknown('data set', data, entry.data)}, or a file of your own such as {{csv: {data}, target: y}}")
+        if not isinstance(data, str) and data.format not in entry.formats:
+            raise InputError(f"{data.format} is not available yet for {config.task.kind}; available: {', '.join(entry.formats)}")
+
+
+def _hyperparameters(config: SweepConfig, entry: TaskEntry) -> dict[str, Hyperparameter]:
+    with _at(config, "task.model"):
+        model = config.task.model or entry.models[0]
+        if model in MODELS_TO_COME:
+            raise InputError(f"{model} is not available yet; available: {', '.join(entry.models)}")
+        if model not in entry.models:
+            raise InputError(unknown("model", model, entry.models))
+    known = (*MODELS[model].hyperparameters, *TRAINING_HYPERPARAMETERS, *entry.hyperparameters)
+    return {hyperparameter.name: hyperparameter for hyperparameter in known}
+
+
+def _check_hyperparameters(config: SweepConfig, known: Mapping[str, Hyperparameter]) -> None:
+    for name, values in _extremes(config):
+        with _at(config, f"space.{name}"):
+            if name not in known:
+                raise InputError(unknown("hyperparameter", name, known))
+            for value in values:
+                known[name].check(value)
+        _check_effect(config, known, name)
+
+
+def _check_effect(config: SweepConfig, known: Mapping[str, Hyperparameter], name: str) -> None:
+    """What is fixed may do nothing: an exported configuration has it from a space where it did."""
+    if name not in config.space.parameters:
+        return
+    for parent, needed in known[name].only_with.items():
+        is_conditional = parent in config.space.parameters[name].when
+        if not is_conditional and not any(value in needed for value in _possible(config, known[parent])):
+            with _at(config, f"space.{name}"):
+                wanted = " or ".join(map(str, needed))
+                raise InputError(f"does nothing, as it is only for {parent} {wanted}, which the space never has; leave it out")
+
+
+def _possible(config: SweepConfig, hyperparameter: Hyperparameter) -> list[Json]:
+    """The values that the space may give it."""
+    name = hyperparameter.name
+    if name in config.space.parameters:
+        return _bounds(config.space.parameters[name])
+    return [config.space.fixed.get(name, hyperparameter.default)]
+
+
+def _extremes(config: SweepConfig) -> Iterable[tuple[str, list[Json]]]:
+    """The values of each hyperparameter that show whether all of them are allowed: its choices, or its bounds."""
+    for name, parameter in config.space.parameters.items():
+        yield name, _bounds(parameter)
+    for name, value in config.space.fixed.items():
+        yield name, [value]
+
+
+def _bounds(parameter: Parameter) -> list[Any]:
+    return list(parameter.values) if isinstance(parameter, Categorical) else [parameter.min, parameter.max]
+
+
+_WAYS = {"maximize": "larger", "minimize": "smaller"}
+
+
+def _check_metrics(config: SweepConfig, entry: TaskEntry) -> None:
+    for i, objective in enumerate(config.objectives):
+        key = "objective.metric" if len(config.objectives) == 1 else f"objective.{i}.metric"
+        with _at(config, key):
+            if objective.metric not in entry.metrics:
+                raise InputError(unknown(f"metric of {config.task.kind}", objective.metric, entry.metrics))
+        with _at(config, key.replace("metric", "goal")):
+            if objective.goal != (better := entry.metrics[objective.metric]):
+                raise InputError(f"{objective.metric} is better the {_WAYS[better]} it is: the goal must be {better}, got {objective.goal}")
+    with _at(config, "task.metrics"):
+        for metric in config.task.metrics:
+            if metric not in entry.metrics:
+                raise InputError(unknown(f"metric of {config.task.kind}", metric, entry.metrics))
+    for i, constraint in enumerate(config.constraints):
+        with _at(config, f"constraints.{i}.metric"):
+            if constraint.metric not in STATIC_METRICS:
+                raise InputError(unknown("metric known before training", constraint.metric, STATIC_METRICS))
+
+
+def _check_executor(name: str) -> None:
+    if name not in EXECUTORS:
+        raise InputError(unknown("executor", name, EXECUTORS))
+    if EXECUTORS[name] is None:
+        available = ", ".join(sorted(known for known, target in EXECUTORS.items() if target))
+        raise InputError(f"{name} is not available yet; available: {available}")
+
+
+def _refuse_what_is_to_come(config: SweepConfig) -> None:
+    """What the sweep file can say already, and nothing does yet: refused, never ignored."""
+    to_come = {
+        "winner.top": config.winner.top > 0,
+        "resources.gpus": config.resources.gpus != 0,
+        "storage": config.storage is not None,
+        "tracking.register": config.tracking.register is not None,
+        "training.precision": config.training.precision != "fp32",
+    }
+    for key, asked in to_come.items():
+        with _at(config, key):
+            if asked:
+                raise InputError("is not available yet; leave it out")
+
+
+def _search_arguments(config: SweepConfig) -> dict[str, Any]:
+    search = config.search
+    return {
+        "space": config.space,
+        "objectives": config.objectives,
+        "sampler": search.sampler.kind,
+        "sampler_options": search.sampler.options,
+        "scheduler": search.scheduler.kind,
+        "scheduler_options": search.scheduler.options,
+        "seed": search.seed,
+        "max_steps": config.training.epochs,
+        "trials": config.budget.trials,
+    }

@@ -1,0 +1,74 @@
+"""What a sweep came to: for Python callers, and as the JSON that `--json` prints."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from hpsearch.ledger.face import Sweep
+from hpsearch.search.history import History, TrialRecord
+from hpsearch.tracking.process import Tracked
+from hpsearch.trial import Json
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True, slots=True)
+class SweepResult:
+    """A sweep as its ledger has it, and where it is in MLflow.
+
+    `tracking_uri` shows no password; `wall_s` is the time of this run, in seconds; `finished_before`: there was nothing left to run.
+    """
+
+    sweep: Sweep
+    history: History
+    tracking_uri: str
+    tracked: Tracked
+    wall_s: float
+    finished_before: bool = False
+
+    @property
+    def trials(self) -> list[TrialRecord]:
+        """All trials, by number."""
+        return list(self.history)
+
+    @property
+    def best(self) -> list[TrialRecord]:
+        """The best completed trial, or the Pareto front where there are several objectives; empty where none completed."""
+        return self.history.best()
+
+    def values(self, trial: TrialRecord) -> dict[str, float] | None:
+        """A trial's objectives by metric; None before its first report."""
+        return values_by_metric(self.history, trial)
+
+    def to_pandas(self) -> pd.DataFrame:
+        """One row a trial: number, kind, state, steps, reason, `params.*`, `values.*`."""
+        import pandas as pd
+
+        return pd.DataFrame(
+            {
+                "number": t.number, "kind": str(t.kind), "state": str(t.state), "steps": t.step, "reason": t.reason,
+                **{f"params.{name}": value for name, value in t.parameters.items()},
+                **{f"values.{name}": value for name, value in (self.values(t) or {}).items()},
+            }
+            for t in self.history
+        )  # fmt: skip
+
+    def to_json(self) -> dict[str, Json]:
+        """DESIGN §5."""
+        return {
+            "sweep": self.sweep.name,
+            "state": self.sweep.state,
+            "trials": {str(state): count for state, count in self.sweep.trials.items() if count},
+            "best": [{"trial": t.number, "values": self.values(t), "params": dict(t.parameters)} for t in self.best],
+            "wall_s": round(self.wall_s, 3),
+            "mlflow": {"tracking_uri": self.tracking_uri, "experiment_id": self.tracked.experiment_id, "run_id": self.tracked.run_id},
+            "report": None,
+        }
+
+
+def values_by_metric(history: History, trial: TrialRecord) -> dict[str, float] | None:
+    """`{"val_accuracy": 0.98}`; None before the trial's first report."""
+    values = history.values(trial)
+    return None if values is None else {o.metric: v for o, v in zip(history.objectives, values, strict=True)}

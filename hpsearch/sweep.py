@@ -1,0 +1,224 @@
+"""`hpsearch.run`: opens a sweep in the ledger (or the one that is there), sets its parts going, and tells how it ended."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+
+from hpsearch import ledger as ledgers
+from hpsearch.config import SweepConfig, diff
+from hpsearch.config import load as load_config
+from hpsearch.config.home import Home, mask
+from hpsearch.config.sections import BudgetConfig
+from hpsearch.controller import Controller
+from hpsearch.errors import InputError, NameTaken
+from hpsearch.events import SweepExtended
+from hpsearch.ledger.face import Lease, Ledger, Sweep
+from hpsearch.plan import Plan, make_plan
+from hpsearch.result import SweepResult
+from hpsearch.search.history import History
+from hpsearch.tracking.process import ProjectorProcess, Tracked
+from hpsearch.trial import Executor, Json
+
+LEASE_TTL_S = 15.0
+TRACKING_PATIENCE_S = 30.0
+"""For how long the end of a run waits for MLflow to take in something more, while it has not everything."""
+
+Watch = Callable[[Controller], AbstractContextManager[object]]
+"""Called with the controller just before work begins, entered around it: a live display, say."""
+
+
+def load(path: str | Path, overrides: Sequence[str] = ()) -> SweepConfig:
+    """Read a sweep file, with `KEY=VALUE` overrides. Raises `ConfigError` with file, line, key, value and cure."""
+    return load_config(Path(path), overrides)
+
+
+def _watch_nothing(_: Controller) -> AbstractContextManager[object]:
+    return nullcontext()
+
+
+def run(
+    config: SweepConfig,
+    *,
+    executor: str | None = None,
+    home: Path | None = None,
+    store: str | None = None,
+    watch: Watch = _watch_nothing,
+) -> SweepResult:
+    """Run a sweep to its budget, or go on with it where it stopped; a finished one is given back as it is.
+
+    Args:
+        config: from `load`.
+        executor: in place of the file's `resources.executor`.
+        home: in place of `$HPSEARCH_HOME`, by default `./.hpsearch`.
+        store: the ledger's SQLAlchemy URL, in place of `$HPSEARCH_STORE`, by default a SQLite file in the home.
+        watch: entered around the work.
+
+    Raises:
+        InputError: the file asks for what cannot be, or is not the one that the sweep of this name was begun with.
+        LeaseHeld: another process runs the sweep.
+        StoreError: the ledger cannot be reached.
+    """
+    plan = make_plan(config, executor)
+    place = Home.find(home, store)
+    place.create()
+    with contextlib.closing(ledgers.open(place.ledger_url)) as ledger:
+        while True:
+            found = next((sweep for sweep in ledger.sweeps() if sweep.name == config.name), None)
+            try:
+                return _Run(plan, place, ledger, found, watch).run()
+            except NameTaken:  # another process began it while we prepared: now it is there to be found
+                continue
+
+
+def resume(
+    name: str, *, executor: str | None = None, home: Path | None = None, store: str | None = None, watch: Watch = _watch_nothing
+) -> SweepResult:
+    """Go on with a sweep of the ledger, by its name; otherwise as `run`."""
+    place = Home.find(home, store)
+    with contextlib.closing(ledgers.open(place.ledger_url)) as ledger:
+        found = ledger.find(name)
+        plan = make_plan(SweepConfig.from_json(found.config), executor)
+        return _Run(plan, place, ledger, found, watch).run()
+
+
+@dataclass
+class _Run:
+    """One run of a sweep. `found` is the sweep of this name that the ledger has, if any."""
+
+    plan: Plan
+    home: Home
+    ledger: Ledger
+    found: Sweep | None
+    watch: Watch
+
+    def run(self) -> SweepResult:
+        began = time.monotonic()
+        extension = self._extension()
+        if self.found is not None and self._is_finished(self.found, extension):
+            return self._result(self.found, self._catch_up(self.found), 0.0, finished_before=True)
+        self._refuse_if_held()
+        executor = self.plan.executor(self.home)
+        with self._projector() as projector, executor:  # mlflow and torch are imported meanwhile
+            self.plan.prepare(self.home)
+            self._refuse_other_data()
+            sweep = self.found or self.ledger.create(self.plan.config.name, self.plan.config.to_json(), self.plan.baselines())
+            self._work(sweep, extension, executor, projector)
+            tracked = projector.finish(TRACKING_PATIENCE_S)
+        return self._result(self.ledger.find(sweep.name), tracked, time.monotonic() - began)
+
+    def _extension(self) -> SweepExtended:
+        """What the file raises of the found sweep's budget. Raises `InputError` where it changes anything else."""
+        if self.found is None:
+            return SweepExtended()
+        changed = _refused_changes(self.found.config, self.plan.config.to_json())
+        if changed:
+            lines = "\n  ".join(changed)
+            name = self.plan.config.name
+            raise InputError(
+                f"sweep {name!r} was begun with another file:\n  {lines}\n"
+                "take the change back, or run the changed file as a sweep of its own with --new or --name NAME"
+            )
+        budget = self.plan.config.budget
+        return SweepExtended(budget.trials, budget.total_epochs, budget.time)
+
+    def _refuse_if_held(self) -> None:
+        """Say so before anything is started; what counts is the lease, which is taken when all is ready."""
+        if self.found is not None:
+            self.ledger.release(self._lease(self.found))
+
+    def _refuse_other_data(self) -> None:
+        before = self._history(self.found).data_digest if self.found else None
+        now = self.plan.task.data_digest
+        if before is not None and before != now:
+            name = self.plan.config.name
+            raise InputError(
+                f"the data of sweep {name!r} have changed since it was begun (SHA-256 {before[:12]}… then, {now[:12]}… now): "
+                "put the old ones back, or search on the new ones as a sweep of its own with --new or --name NAME"
+            )
+
+    def _is_finished(self, found: Sweep, extension: SweepExtended) -> bool:
+        if found.state not in ("completed", "failed"):
+            return False
+        history = self._history(found)
+        rules = self.plan.rules(_budget_of(found)).extended(history.extended_to).extended(extension)
+        for request in self.ledger.waiting_requests(found.id):
+            if request.kind == "extend":  # it came after the controller before us had heard for the last time
+                rules = rules.extended(SweepExtended(**request.payload))
+        return rules.are_spent(history, history.active_ms / 1000)
+
+    def _work(self, sweep: Sweep, extension: SweepExtended, executor: Executor, projector: ProjectorProcess) -> None:
+        lease = self._lease(sweep)
+        projector.open(self.home.ledger_url, sweep.name)
+        history = self._history(sweep)
+        budget = _budget_of(sweep)
+        rules = self.plan.rules(budget).extended(history.extended_to)
+        search = self.plan.search(budget.trials)
+        controller = Controller(self.ledger, lease, history, search, rules, self.plan.broken_constraint)
+        try:
+            controller.open(self.plan.task.data_digest)
+            controller.extend(extension)
+            with _interruptible(controller), self.watch(controller):
+                executor.run(controller)
+        except BaseException:
+            controller.abandon()
+            raise
+        controller.close()
+
+    def _lease(self, sweep: Sweep) -> Lease:
+        return self.ledger.acquire(sweep.id, "controller", ledgers.holder(), LEASE_TTL_S)
+
+    def _projector(self) -> ProjectorProcess:
+        return ProjectorProcess.start(self.home.tracking_uri, self.home.artifacts, self.home.logs / "tracking.log")
+
+    def _catch_up(self, finished: Sweep) -> Tracked:
+        """What the run that finished it could not bring to MLflow any more is brought there now."""
+        projection = self.ledger.projection(finished.id)
+        if projection.seq >= finished.last_seq:
+            return Tracked(projection.experiment_id, projection.run_id, projection.seq, True)
+        with self._projector() as projector:
+            projector.open(self.home.ledger_url, finished.name)
+            return projector.finish(TRACKING_PATIENCE_S)
+
+    def _history(self, sweep: Sweep) -> History:
+        return ledgers.fold(self.ledger, sweep.id, self.plan.config.objectives)
+
+    def _result(self, sweep: Sweep, tracked: Tracked, wall_s: float, finished_before: bool = False) -> SweepResult:
+        history = self._history(sweep)
+        return SweepResult(sweep, history, mask(self.home.tracking_uri), tracked, wall_s, finished_before)
+
+
+def _budget_of(sweep: Sweep) -> BudgetConfig:
+    """What it was begun with, whatever a file says now: what a file adds is an extension, on record like any other."""
+    return SweepConfig.from_json(sweep.config).budget
+
+
+def _refused_changes(old: Mapping[str, Json], new: Mapping[str, Json]) -> list[str]:
+    """What makes a file another search: not where and how its trials run, nor a budget that is only raised."""
+    is_raised = all(_is_raised(limit, new["budget"][name]) for name, limit in old["budget"].items())
+    free = {"directory", "resources"} | ({"budget"} if is_raised else set())
+    return diff({k: v for k, v in old.items() if k not in free}, {k: v for k, v in new.items() if k not in free})
+
+
+def _is_raised(old: float | None, new: float | None) -> bool:
+    return old == new or (old is not None and new is not None and new > old)
+
+
+@contextlib.contextmanager
+def _interruptible(controller: Controller) -> Iterator[None]:
+    """SIGINT and SIGTERM end the run in order, a second one at once. Only a main thread can hear them."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, lambda *_: controller.interrupt()) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,101 @@
+"""Tasks: data and objective, one file each. Adding one is a line here; the table alone checks a sweep file, without torch or data."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+from hpsearch.models.hyperparameter import Choices, Floats, Hyperparameter
+from hpsearch.tasks.task import Task
+
+if TYPE_CHECKING:
+    from hpsearch.config import SweepConfig
+
+__all__ = ["TASKS", "Task", "TaskEntry"]
+
+Goal = Literal["maximize", "minimize"]
+
+TABLES = ("csv", "parquet", "npz")
+"""Formats of a file of one's own that holds a table of numbers."""
+
+
+@dataclass(frozen=True, slots=True)
+class TaskEntry:
+    """A kind of task.
+
+    Args:
+        target: "module:Class"; None while the kind is not available yet.
+        metrics: what it can report, each with the goal that improves it.
+        default_metrics: what it reports unasked.
+        data: the built-in data sets.
+        formats: of files of one's own.
+        models: the model families it takes.
+        hyperparameters: its own, besides the model's and the training's.
+    """
+
+    target: str | None = None
+    metrics: Mapping[str, Goal] = field(default_factory=dict)
+    default_metrics: tuple[str, ...] = ()
+    data: tuple[str, ...] = ()
+    formats: tuple[str, ...] = ()
+    models: tuple[str, ...] = ()
+    hyperparameters: tuple[Hyperparameter, ...] = ()
+
+    def make(self, config: SweepConfig) -> Task:
+        """The task of a sweep file, which was checked against this table."""
+        assert self.target is not None
+        module, name = self.target.split(":")
+        task: Task = getattr(importlib.import_module(module), name).from_config(config)
+        return task
+
+
+CLASSIFICATION = TaskEntry(
+    "hpsearch.tasks.classification:Classification",
+    metrics={
+        "train_loss": "minimize",
+        "val_loss": "minimize",
+        "val_accuracy": "maximize",
+        "val_balanced_accuracy": "maximize",
+        "val_f1": "maximize",
+        "val_auroc": "maximize",
+    },
+    default_metrics=("train_loss", "val_loss", "val_accuracy"),
+    data=("breast_cancer", "digits", "iris", "wine"),
+    formats=TABLES,
+    models=("mlp",),
+    hyperparameters=(
+        Hyperparameter("label_smoothing", 0.0, "The share of a label that is spread over all classes.", (Floats(min=0, below=1),)),
+        Hyperparameter(
+            "class_weights",
+            "none",
+            "balanced: each class weighs the same in the training loss, however few its examples.",
+            (Choices(("none", "balanced")),),
+        ),
+    ),
+)
+
+REGRESSION = TaskEntry(
+    "hpsearch.tasks.regression:Regression",
+    metrics={
+        "train_loss": "minimize",
+        "val_loss": "minimize",
+        "val_mse": "minimize",
+        "val_rmse": "minimize",
+        "val_mae": "minimize",
+        "val_r2": "maximize",
+    },
+    default_metrics=("train_loss", "val_loss", "val_mse", "val_rmse", "val_mae", "val_r2"),
+    data=("diabetes",),
+    formats=TABLES,
+    models=("mlp",),
+)
+
+_LATER = ("forecasting", "text_classification", "anomaly_detection", "generation", "clustering", "function", "command")
+
+TASKS: Mapping[str, TaskEntry] = {
+    "classification": CLASSIFICATION,
+    "regression": REGRESSION,
+    **{kind: TaskEntry() for kind in _LATER},
+}

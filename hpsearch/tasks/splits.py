@@ -1,0 +1,118 @@
+"""Training, validation and test splits, and standardisation fitted on the training split alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hpsearch.errors import DataError
+
+Indices = NDArray[np.intp]
+
+
+@dataclass(frozen=True, slots=True)
+class Shares:
+    """How much of the rows validation and test get; the rest trains."""
+
+    validation: float
+    test: float
+    seed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """Row numbers, ascending; disjoint, and together all."""
+
+    train: Indices
+    validation: Indices
+    test: Indices
+
+
+def split_rows(rows: int, shares: Shares) -> Split:
+    """A random split.
+
+    Raises:
+        DataError: too few rows for it.
+    """
+    validation, test = round(rows * shares.validation), round(rows * shares.test)
+    smallest = min(validation, rows - validation - test, test if shares.test else rows)
+    if smallest < 2:
+        raise DataError(
+            f"{rows} rows cannot be split into {rows - validation - test} for training, {validation} for validation and {test} for test: "
+            "each needs at least 2; give more data, or change task.split"
+        )
+    return _cut([np.arange(rows)], [validation], [test], shares.seed)
+
+
+def split_stratified(labels: NDArray[np.int64], names: tuple[str, ...], shares: Shares) -> Split:
+    """A random split in which each class has its share of each part, to within one row, and at least one.
+
+    Args:
+        labels: (rows,) indices into `names`.
+
+    Raises:
+        DataError: a class has too few rows for it.
+    """
+    counts = np.bincount(labels, minlength=len(names))
+    validation, test = _allocate(counts, shares.validation), _allocate(counts, shares.test)
+    for name, count, left in zip(names, counts.tolist(), counts - validation - test, strict=True):
+        if left < 1:
+            parts = "training, validation and test" if shares.test else "training and validation"
+            raise DataError(
+                f"class {name!r} has {count} row{'' if count == 1 else 's'}, too few for one in each of {parts}: "
+                "give it more rows, leave it out, or change task.split"
+            )
+    rows = [np.flatnonzero(labels == label) for label in range(len(names))]
+    return _cut(rows, validation.tolist(), test.tolist(), shares.seed)
+
+
+def _allocate(counts: NDArray[np.intp], share: float) -> NDArray[np.intp]:
+    """Rows of each class for a part of this share: whole numbers by largest remainder, at least one each."""
+    if share == 0:
+        return np.zeros_like(counts)
+    exact = counts * share
+    given = np.floor(exact).astype(np.intp)
+    missing = round(float(exact.sum())) - int(given.sum())
+    given[np.argsort(given - exact, kind="stable")[:missing]] += 1
+    at_least_one: NDArray[np.intp] = np.maximum(given, 1)
+    return at_least_one
+
+
+def _cut(groups: list[Indices], validation: list[int], test: list[int], seed: int) -> Split:
+    generator = np.random.default_rng(seed)
+    parts: tuple[list[Indices], list[Indices], list[Indices]] = ([], [], [])
+    for rows, for_validation, for_test in zip(groups, validation, test, strict=True):
+        shuffled = generator.permutation(rows)
+        for part, chosen in zip(parts, np.split(shuffled, [len(rows) - for_validation - for_test, len(rows) - for_test]), strict=True):
+            part.append(chosen)
+    return Split(*(np.sort(np.concatenate(part)) for part in parts))
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """An affine map to mean 0 and deviation 1; where all values are equal, only the mean is taken away."""
+
+    mean: NDArray[np.float64]
+    deviation: NDArray[np.float64]
+
+    @classmethod
+    def fit(cls, values: NDArray[np.float64]) -> Scale:
+        """values: (rows, ...); each entry of a row is scaled for itself.
+
+        Raises:
+            DataError: values so large that their variance is not a number.
+        """
+        with np.errstate(over="ignore", invalid="ignore"):
+            deviation = values.std(axis=0)
+        if not np.isfinite(deviation).all():
+            raise DataError(f"values as large as {np.abs(values).max():.3g} cannot be standardised; rescale them")
+        constant = values.min(axis=0) == values.max(axis=0)  # rounding may leave a constant column a deviation of 1e-17
+        return cls(values.mean(axis=0), np.where(constant | (deviation == 0), 1.0, deviation))
+
+    def apply(self, values: NDArray[Any]) -> NDArray[np.float32]:
+        """The values, scaled."""
+        scaled: NDArray[np.float32] = ((values - self.mean) / self.deviation).astype(np.float32)
+        return scaled

@@ -1,0 +1,44 @@
+"""The face of a task."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from hpsearch.trial import Json, Objective
+
+if TYPE_CHECKING:
+    from hpsearch.training.trial import Trial
+
+
+class Task(Protocol):
+    """Data and objective. It is made and prepared in the main process, without torch, then pickled to the workers, where it trains."""
+
+    @property
+    def objectives(self) -> Sequence[Objective]: ...
+
+    @property
+    def resumable(self) -> bool:
+        """Whether `run` goes on from a checkpoint; schedulers that pause need it."""
+
+    @property
+    def data_digest(self) -> str:
+        """SHA-256 of the raw data, once prepared: the same sweep must go on with the same data."""
+
+    def prepare(self, folder: Path) -> None:
+        """Reads and checks the data and writes its splits below `folder`, unless they are there.
+
+        Raises:
+            DataError: the data cannot be used; the message says what and where.
+        """
+
+    def static_metrics(self, parameters: Mapping[str, Json]) -> dict[str, float]:
+        """What a configuration is known to cost before it trains, once prepared: {"parameters": number}.
+
+        Raises:
+            InputError: a hyperparameter's value is not allowed.
+        """
+
+    def run(self, trial: Trial) -> None:
+        """Trains one trial, in a worker."""

@@ -1,0 +1,191 @@
+"""What MLflow should show of a sweep, folded from its events. Nothing here knows MLflow."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from hpsearch.events import Ended, Event, Reported, SweepClosed, SweepOpened, SweepState
+from hpsearch.ledger.face import Sweep
+from hpsearch.search.history import History, TrialRecord
+from hpsearch.tracking import note
+from hpsearch.tracking.keys import MAX_TAG, NOTE, PARENT_RUN, SWEEP_KEY, TRIAL_KEY, cut, fitting_name, param, sweep_key, trial_key
+from hpsearch.trial import MLFLOW_STATUS, Json, Objective, TrialKind, TrialState
+
+Of: TypeAlias = int | None
+"""Whose run: a trial's, by number, or the sweep's own (None), which is the parent of all others."""
+
+SWEEP_STATUS: Mapping[SweepState, str] = {
+    "created": "SCHEDULED",
+    "running": "RUNNING",
+    "stopped": "KILLED",
+    "completed": "FINISHED",
+    "failed": "FAILED",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One value of one metric. `at_ms` is the ledger's time: a replay gives the same point, which MLflow keeps once."""
+
+    key: str
+    value: float
+    at_ms: int
+    step: int
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A run as it should be, without its points. `end_ms` is None while it may go on."""
+
+    name: str
+    start_ms: int
+    status: str
+    end_ms: int | None
+    params: Mapping[str, str]
+    tags: Mapping[str, str]
+
+
+class Picture:
+    """A sweep as of some event."""
+
+    def __init__(self, sweep: Sweep, objectives: tuple[Objective, ...]) -> None:
+        self.sweep = sweep
+        self.key = sweep_key(sweep)
+        self.history = History(objectives)
+        self.state: SweepState = "created"
+        self._reason: str | None = None
+        self._ended_ms: int | None = None
+        self._ended_trials = 0
+        self._best: dict[str, float] = {}
+
+    @property
+    def seq(self) -> int:
+        return self.history.seq
+
+    def apply(self, events: Sequence[Event]) -> dict[Of, list[Point]]:
+        """Add `events`; gives the runs that they touch, with the new points of each."""
+        self.history = self.history.apply(events)
+        touched: dict[Of, list[Point]] = defaultdict(list)
+        for event in events:
+            touched[None] += self._of_sweep(event)
+            if (trial := getattr(event.body, "trial", None)) is not None:
+                touched[trial] += points(event)
+        return dict(touched)
+
+    def wanted(self, of: Of, parent_run: str | None) -> Wanted:
+        """How a run should be now. `parent_run`: the sweep's own run, for a trial's."""
+        return self._sweep_run() if of is None else self._trial_run(self.history.trials[of], parent_run)
+
+    def _of_sweep(self, event: Event) -> Iterator[Point]:
+        match event.body:
+            case SweepOpened():
+                self.state, self._reason, self._ended_ms = "running", None, None
+            case SweepClosed(state, reason):
+                self.state, self._reason, self._ended_ms = state, reason, event.at_ms
+            case Ended(trial, state=state) if state.is_terminal:
+                self._ended_trials += 1
+                if state is TrialState.COMPLETED:
+                    yield from self._improvements(self.history.trials[trial], event.at_ms)
+
+    def _improvements(self, trial: TrialRecord, at_ms: int) -> Iterator[Point]:
+        """`best_<metric>` has a point for each improvement; its step counts the trials that have ended, so the last one is the best."""
+        if trial.kind is TrialKind.RETEST:
+            return
+        for objective, value in zip(self.history.objectives, self.history.values(trial) or (), strict=False):
+            best = self._best.get(objective.metric)
+            if not math.isnan(value) and (best is None or objective.better(value, best)):
+                self._best[objective.metric] = value
+                yield Point(fitting_name(f"best_{objective.metric}"), value, at_ms, self._ended_trials)
+
+    def _trial_run(self, trial: TrialRecord, parent_run: str | None) -> Wanted:
+        tags = {
+            SWEEP_KEY: self.key,
+            TRIAL_KEY: trial_key(self.key, trial.number),
+            PARENT_RUN: parent_run or "",
+            "hpsearch.kind": str(trial.kind),
+            "hpsearch.state": str(trial.state),
+            "hpsearch.attempts": str(trial.attempt),
+            "hpsearch.reason": cut(trial.reason or "", MAX_TAG),
+        }
+        return Wanted(
+            name=run_name(trial),
+            start_ms=trial.created_ms,
+            status=MLFLOW_STATUS[trial.state],
+            end_ms=trial.ended_ms,
+            params={fitting_name(name): param(value) for name, value in trial.parameters.items()},
+            tags=tags,
+        )
+
+    def _sweep_run(self) -> Wanted:
+        best = self.history.best()
+        tags = {
+            SWEEP_KEY: self.key,
+            "hpsearch.kind": "sweep",
+            "hpsearch.state": self.state,
+            "hpsearch.reason": cut(self._reason or "", MAX_TAG),
+            "hpsearch.best_trial": ", ".join(str(t.number) for t in best[:20]),
+            NOTE: cut(note.markdown(self.sweep.name, self.state, self.history, best), MAX_TAG),
+        }
+        return Wanted(
+            name=self.sweep.name,
+            start_ms=self.sweep.created_ms,
+            status=SWEEP_STATUS[self.state],
+            end_ms=self._ended_ms,
+            params=sweep_params(self.sweep.config),
+            tags={**user_tags(self.sweep.config), **tags},
+        )
+
+
+def run_name(trial: TrialRecord) -> str:
+    """`baseline`, `trial 17`, `retest 61`; a second baseline has its number too."""
+    if trial.kind is TrialKind.BASELINE and trial.number == 0:
+        return "baseline"
+    return f"{'trial' if trial.kind is TrialKind.SEARCH else trial.kind} {trial.number}"
+
+
+def points(event: Event) -> list[Point]:
+    """The points of a report; of any other event none."""
+    if not isinstance(event.body, Reported):
+        return []
+    step = event.body.step
+    return [Point(fitting_name(key), float(value), event.at_ms, step) for key, value in event.body.metrics.items()]
+
+
+def sweep_params(config: Mapping[str, Json]) -> dict[str, str]:
+    """What a sweep was asked, flat: `search.sampler`, `space.dropout`, …. The budget is left out: it may be raised, a parameter cannot."""
+    flat = {
+        **_flat("task", config.get("task")),
+        **_flat("objective", config.get("objective")),
+        **_flat("training", config.get("training")),
+        **_flat("search", config.get("search")),
+        **{f"space.{name}": value for name, value in (config.get("space") or {}).items()},
+    }
+    return {fitting_name(name): param(value) for name, value in flat.items()}
+
+
+def _flat(name: str, value: Json) -> dict[str, Json]:
+    if not isinstance(value, Mapping):
+        return {} if value is None or value == [] else {name: value}
+    return {key: leaf for inner, v in value.items() for key, leaf in _flat(f"{name}.{inner}", v).items()}
+
+
+def user_tags(config: Mapping[str, Json]) -> dict[str, str]:
+    """The sweep file's `tracking.tags`."""
+    tags = (config.get("tracking") or {}).get("tags") or {}
+    return {fitting_name(k): cut(v if isinstance(v, str) else json.dumps(v), MAX_TAG) for k, v in tags.items()}
+
+
+def objectives_of(config: Mapping[str, Json]) -> tuple[Objective, ...]:
+    """The objectives of a sweep file as resolved JSON: one mapping, or a list of them."""
+    found = config["objective"]
+    return tuple(Objective(o["metric"], o["goal"], o.get("at", "last")) for o in (found if isinstance(found, list) else [found]))
+
+
+def experiment_name(sweep: Sweep) -> str:
+    """The sweep file's `tracking.experiment`, else the sweep's own name."""
+    return (sweep.config.get("tracking") or {}).get("experiment") or sweep.name

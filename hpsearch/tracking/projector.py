@@ -1,0 +1,203 @@
+"""Brings MLflow up to the ledger, again and again: it may be killed at any moment, and MLflow may fail at any moment."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from hpsearch.errors import TrackerError
+from hpsearch.events import Event
+from hpsearch.ledger.face import Lease, Ledger, Projection, Sweep
+from hpsearch.tracking.keys import CONFIG, PARENT_RUN, TRIAL_KEY
+from hpsearch.tracking.picture import Of, Picture, Point, Wanted, objectives_of
+from hpsearch.tracking.runs import Found, Runs
+
+BATCH = 5_000
+"""Events a round. A round is noted in the ledger at its end: it is also what is written again after a kill."""
+
+CONFIG_FILE = "sweep.json"
+
+
+class Projector:
+    """Writes what is new in a sweep's events into MLflow.
+
+    It writes differences to what it has read from MLflow or written there itself. After a failure it reads again: a run that was made
+    although the call failed is found, of several for one trial the oldest is kept, one that is gone is written again from the first event.
+
+    Args:
+        ledger: where the events come from, and where it is noted how far they have been written.
+        lease: of the role projector; it is renewed while writing.
+        sweep: whose events.
+        runs: the sweep's experiment.
+    """
+
+    def __init__(self, ledger: Ledger, lease: Lease, sweep: Sweep, runs: Runs) -> None:
+        self.sweep = sweep
+        self.runs = runs
+        self.found: dict[Of, Found] = {}
+        self.pending: dict[Of, list[Point]] = {}
+        self.deleted = 0
+        """Runs that were one too many."""
+        self._ledger = ledger
+        self._lease = lease
+        self._renewed = time.monotonic()
+        self._noted = ledger.projection(sweep.id)
+        self._known: dict[Of, str] = dict(ledger.runs(sweep.id).items())
+        if self._noted.run_id is not None:
+            self._known[None] = self._noted.run_id
+        self._new: dict[int, str] = {}
+        self._is_sure = False
+        self._may_attach = True
+        self._config = hashlib.sha256(json.dumps(sweep.config, sort_keys=True).encode()).hexdigest()[:12]
+        self.picture = Picture(sweep, objectives_of(sweep.config))
+        for events in self._events(until=self._noted.seq):
+            self.picture.apply(events)
+
+    @property
+    def run_id(self) -> str | None:
+        """The sweep's own run, once it is there."""
+        return found.run_id if (found := self.found.get(None)) else None
+
+    def catch_up(self) -> bool:
+        """One round; False if there was nothing to do.
+
+        Raises:
+            TrackerError: MLflow failed; what was not written is tried again by the next call.
+            LeaseLost: another projector writes this sweep now.
+        """
+        if not self._is_sure:
+            self.look()
+        self.add(self._ledger.events(self.sweep.id, self.picture.seq, BATCH))
+        if not self.pending:
+            return False
+        self.write()
+        return True
+
+    def add(self, events: Sequence[Event]) -> None:
+        """Fold events; what they touch is pending."""
+        _merge(self.pending, self.picture.apply(events))
+
+    def look(self) -> None:
+        """Read from MLflow which runs are there; what has been lost is pending, whole."""
+        self._keep_lease()
+        self.runs.open()
+        self.found = self._one_each(self.runs.search(self.picture.key))
+        lost = {of for of, run_id in self._known.items() if of not in self.found or self.found[of].run_id != run_id}
+        if lost:
+            for of, points in self.all_points().items():
+                if of in lost:
+                    self.pending[of] = points
+        self._known = {of: run.run_id for of, run in self.found.items()}
+        if None in self.found:
+            self._adopt(self.found[None])
+        self._may_attach = True
+        self._is_sure = True
+
+    def all_points(self) -> dict[Of, list[Point]]:
+        """Every point so far of every run, from the ledger."""
+        everything: dict[Of, list[Point]] = {}
+        again = Picture(self.sweep, self.picture.history.objectives)
+        for events in self._events(until=self.picture.seq):
+            _merge(everything, again.apply(events))
+        return everything
+
+    def write(self) -> None:
+        """Write what is pending, then note in the ledger how far that was."""
+        try:
+            if None not in self.found:
+                self._adopt(self._create(None))
+            for of in [of for of in self.pending if of is not None]:
+                self._bring(of)
+            self._bring(None)
+        except TrackerError:
+            self._is_sure = False
+            raise
+        projection = Projection(self.picture.seq, self.runs.experiment_id, self.run_id)
+        if projection != self._noted or self._new:
+            self._ledger.project(self._lease, projection, self._new)
+        self._noted, self._new = projection, {}
+
+    def _bring(self, of: Of) -> None:
+        """Make one run what it should be."""
+        self._keep_lease()
+        found = self.found.get(of) or self._create(of)
+        wanted = self.picture.wanted(of, self.run_id)
+        params = {k: v for k, v in wanted.params.items() if k not in found.params}
+        tags = missing_tags(found, wanted)
+        if of is None and found.tags.get(CONFIG) != self._config and self._attached(found.run_id):
+            tags[CONFIG] = self._config
+        self.runs.log(found.run_id, self.pending.get(of, []), params, tags)
+        if has_other_status(found, wanted):
+            self.runs.set_status(found.run_id, wanted.status, wanted.end_ms)
+        self.found[of] = replace(
+            found, status=wanted.status, end_ms=wanted.end_ms, params={**found.params, **params}, tags={**found.tags, **tags}
+        )
+        self.pending.pop(of, None)
+
+    def _create(self, of: Of) -> Found:
+        found = self.found[of] = self.runs.create(self.picture.wanted(of, self.run_id))
+        self._known[of] = found.run_id
+        if of is not None:
+            self._new[of] = found.run_id
+        return found
+
+    def _adopt(self, parent: Found) -> None:
+        """Runs that have another parent, or none, get this one."""
+        for of, found in self.found.items():
+            if found is not parent and found.tags.get(PARENT_RUN) != parent.run_id:
+                self.pending.setdefault(of, [])
+
+    def _attached(self, run_id: str) -> bool:
+        """The sweep's configuration as a file; an artifact store that is out of reach does not hold up the rest."""
+        if self._may_attach:
+            with contextlib.suppress(TrackerError):
+                self.runs.attach(run_id, CONFIG_FILE, self.sweep.config)
+                return True
+        self._may_attach = False
+        return False
+
+    def _one_each(self, runs: Sequence[Found]) -> dict[Of, Found]:
+        """By trial. Of several for one trial, that which the ledger knows, else the oldest, stays; the others are deleted."""
+        kept: dict[Of, Found] = {}
+        known = set(self._known.values())
+        for run in sorted(runs, key=lambda run: (run.run_id not in known, run.start_ms, run.run_id)):
+            key = run.tags.get(TRIAL_KEY)
+            of = None if key is None else int(key.rpartition("/")[2])
+            if of not in kept:
+                kept[of] = run
+            else:
+                self.runs.delete(run.run_id)
+                self.deleted += 1
+        self._new |= {of: run.run_id for of, run in kept.items() if of is not None and self._known.get(of) != run.run_id}
+        return kept
+
+    def _events(self, until: int) -> Iterator[list[Event]]:
+        """The sweep's first `until` events, in portions."""
+        after = 0
+        while after < until and (events := self._ledger.events(self.sweep.id, after, min(BATCH, until - after))):
+            yield events
+            after = events[-1].seq
+
+    def _keep_lease(self) -> None:
+        if time.monotonic() - self._renewed > self._lease.ttl_s / 3:
+            self._ledger.renew(self._lease)
+            self._renewed = time.monotonic()
+
+
+def missing_tags(found: Found, wanted: Wanted) -> dict[str, str]:
+    """The tags that are not there or not so; an empty one need not be there."""
+    return {k: v for k, v in wanted.tags.items() if found.tags.get(k, "") != v}
+
+
+def has_other_status(found: Found, wanted: Wanted) -> bool:
+    """MLflow cannot forget an end, so that a run which goes on again may keep its old one."""
+    return found.status != wanted.status or wanted.end_ms not in (None, found.end_ms)
+
+
+def _merge(into: dict[Of, list[Point]], more: Mapping[Of, list[Point]]) -> None:
+    for of, points in more.items():
+        into.setdefault(of, []).extend(points)

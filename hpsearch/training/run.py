@@ -1,0 +1,88 @@
+"""Runs one assignment to its outcome; whatever a training does, this returns."""
+
+from __future__ import annotations
+
+import sys
+import sysconfig
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+import torch
+
+import hpsearch
+from hpsearch.training.checkpoint import CheckpointStore
+from hpsearch.training.trial import Channel, Diverged, Trial
+from hpsearch.trial import Assignment, Objective, Outcome, TrialState
+
+
+class Trains(Protocol):
+    """Of a task, what a worker needs."""
+
+    @property
+    def objectives(self) -> Sequence[Objective]: ...
+
+    def run(self, trial: Trial) -> None: ...
+
+
+def run_assignment(
+    task: Trains, assignment: Assignment, channel: Channel, checkpoint_folder: Path, *, checkpoint_every_s: float = 10.0
+) -> Outcome:
+    """Trains until the assignment ends: COMPLETED, PAUSED, PRUNED, DIVERGED, OUT_OF_MEMORY or FAILED.
+
+    The traceback of an error goes to standard error, the outcome's reason is one line.
+
+    Args:
+        checkpoint_folder: this trial's own.
+        checkpoint_every_s: seconds between checkpoints that nothing else calls for.
+    """
+    if torch.get_num_threads() != assignment.resources.cpus:
+        torch.set_num_threads(assignment.resources.cpus)
+    store = CheckpointStore(checkpoint_folder)
+    trial = Trial(assignment, channel, store, checkpoint_every_s=checkpoint_every_s, objectives=task.objectives)
+    try:
+        task.run(trial)
+    except Diverged as error:
+        return Outcome(TrialState.DIVERGED, str(error))
+    except (Exception, SystemExit) as error:
+        return _failure(error)
+    return trial.outcome or Outcome(TrialState.COMPLETED, None, trial.checkpoint)
+
+
+def _failure(error: BaseException) -> Outcome:
+    traceback.print_exception(error, file=sys.stderr)
+    if _is_out_of_memory(error):
+        return Outcome(TrialState.OUT_OF_MEMORY, _one_line(error))
+    return Outcome(TrialState.FAILED, f"{_one_line(error)} ({_where(error)})")
+
+
+def _is_out_of_memory(error: BaseException) -> bool:
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    return isinstance(error, RuntimeError) and "DefaultCPUAllocator" in str(error)  # the CPU's allocator has no exception of its own
+
+
+def _one_line(error: BaseException) -> str:
+    message = " ".join(str(error).split())
+    return f"{type(error).__name__}: {message[:500]}" if message else type(error).__name__
+
+
+def _where(error: BaseException) -> str:
+    """File and line of the innermost frame that is neither Python's nor a third party's."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if _is_own(frame.filename)]
+    frame = (own or frames)[-1]
+    return f"{_shown(frame.filename)}:{frame.lineno}"
+
+
+_HOUSE = str(Path(hpsearch.__file__).parent)
+_OTHERS = tuple(sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib"))
+
+
+def _is_own(filename: str) -> bool:
+    return filename.startswith(_HOUSE) or not (filename.startswith(_OTHERS) or filename.startswith("<frozen"))
+
+
+def _shown(filename: str) -> str:
+    return str(Path(filename).relative_to(Path(_HOUSE).parent)) if filename.startswith(_HOUSE) else filename

@@ -1,0 +1,213 @@
+"""`Trial`: what the code that trains one configuration holds."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, Protocol
+
+import torch
+
+from hpsearch.errors import CheckpointError, InputError
+from hpsearch.training.checkpoint import CheckpointStore
+from hpsearch.trial import Answer, Assignment, Checkpoint, Continue, Json, Objective, Outcome, Report, Stop, TrialState, derive_seed
+
+
+class Diverged(Exception):
+    """A loss or an objective is NaN or infinite. It ends the trial; code that trains need not catch it."""
+
+
+class Channel(Protocol):
+    """Takes a worker's reports to the controller, and its answers back."""
+
+    def report(self, report: Report, last: bool) -> Answer | None:
+        """The answer to this report or, when it has not come yet, None: go on.
+
+        With `last` nothing follows this report unless the answer says so: an implementation then waits for the answer.
+        """
+
+
+class Trial:
+    """One configuration being trained, seen from within: parameters, seed, steps, reports, checkpoints."""
+
+    def __init__(
+        self,
+        assignment: Assignment,
+        channel: Channel,
+        checkpoints: CheckpointStore,
+        *,
+        checkpoint_every_s: float = 10.0,
+        objectives: Sequence[Objective] = (),
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.assignment = assignment
+        self.params: Mapping[str, Json] = MappingProxyType(dict(assignment.parameters))
+        self.objectives = tuple(objectives)
+        self.until_step = assignment.until_step
+        self.checkpoint: Checkpoint | None = assignment.checkpoint
+        """The latest one; after `load_checkpoint`, the one that was really loaded."""
+        self.from_step = 0
+        self.outcome: Outcome | None = None
+        """How it ended; None while it goes on."""
+        self._channel = channel
+        self._checkpoints = checkpoints
+        self._every_s = checkpoint_every_s
+        self._clock = clock
+        self._generators: dict[str, torch.Generator] = {}
+        self._generator_states: dict[str, torch.Tensor] = {}
+        self._step = 0
+        self._reported = True
+        self._finish: str | None = None
+        self._best: dict[str, float] | None = None
+        self._began = self._saved_at = clock()
+
+    @property
+    def number(self) -> int:
+        return self.assignment.trial
+
+    @property
+    def attempt(self) -> int:
+        return self.assignment.attempt
+
+    @property
+    def seed(self) -> int:
+        return self.assignment.seed
+
+    def generator(self, name: str, device: torch.device | str = "cpu") -> torch.Generator:
+        """The trial's own random numbers for one purpose ("init", "order", "dropout", …); the same object each time.
+
+        It is seeded from the trial's seed and the name; its state is part of each checkpoint.
+        """
+        if name not in self._generators:
+            self._generators[name] = torch.Generator(device)
+            self._generators[name].manual_seed(derive_seed(self.seed, name))
+            if name in self._generator_states:
+                self._generators[name].set_state(self._generator_states.pop(name))
+        return self._generators[name]
+
+    def steps(self) -> Iterator[int]:
+        """The steps to train: from the one after the loaded checkpoint until told to end. Each must be reported once."""
+        self._step = self.from_step
+        while self.outcome is None and self._step < self.until_step:
+            if not self._reported:
+                raise InputError(f"step {self._step} ended without a report; call trial.report({self._step}, {{...}}) once in each step")
+            self._step += 1
+            self._reported = False
+            self._began = self._clock()
+            yield self._step
+
+    def finish(self, reason: str) -> None:
+        """Makes the present step the last: called before its report, or before any step. The trial is then completed, for this reason."""
+        if self._reported:
+            self.outcome = Outcome(TrialState.COMPLETED, reason, self.checkpoint)
+        self._finish = reason
+
+    def report(self, step: int, metrics: Mapping[str, float], checkpoint: Callable[[], Mapping[str, Any]] | None = None) -> None:
+        """Tells a completed step's metrics; `checkpoint` gives a state dict, and is only called when a checkpoint is due.
+
+        Raises:
+            Diverged: a loss or an objective is not finite. The report is sent first.
+            InputError: another step than the present one, or a metric that is no number.
+        """
+        duration_s = self._clock() - self._began
+        self._check_step(step)
+        numbers = {name: _number(name, value) for name, value in metrics.items()}
+        self._reported = True
+        if (broken := self._not_finite(numbers)) is not None:
+            self._channel.report(Report(step, numbers, duration_s), last=False)
+            self.outcome = Outcome(TrialState.DIVERGED, f"{broken} is {numbers[broken]} at step {step}")
+            raise Diverged(self.outcome.reason)
+        last = step == self.until_step or self._finish is not None
+        improved = self._note_best(step, numbers)
+        due = last or improved or self._is_due(step)
+        saved = self._save(step, checkpoint) if due and checkpoint is not None else None
+        self._obey(self._channel.report(Report(step, numbers, duration_s, saved), last=last), step, checkpoint)
+
+    def load_checkpoint(self) -> dict[str, Any] | None:
+        """The state dict of the checkpoint to go on from, or None on a fresh start; the generators' states are restored with it.
+
+        A damaged checkpoint is set aside, and the one before it used.
+        """
+        for candidate in self._candidates():
+            try:
+                saved = self._checkpoints.load(candidate)
+                if candidate is not self.assignment.checkpoint and saved["of"] != self._identity():
+                    raise CheckpointError(f"checkpoint {candidate.uri} is of another trial")
+            except CheckpointError as error:
+                print(f"{error}; the one before it is used", file=sys.stderr)
+                continue
+            return self._restore(candidate, saved)
+        self.checkpoint = None
+        return None
+
+    def _candidates(self) -> Iterator[Checkpoint]:
+        if self.assignment.checkpoint is not None:
+            yield self.assignment.checkpoint
+            yield from self._checkpoints.earlier(self.assignment.checkpoint.step)
+
+    def _identity(self) -> str:
+        """What tells this trial's checkpoints from those that another sweep of this name has left in the folder."""
+        return json.dumps([self.seed, dict(self.params)], sort_keys=True)
+
+    def _restore(self, checkpoint: Checkpoint, saved: dict[str, Any]) -> dict[str, Any]:
+        self.checkpoint = checkpoint
+        self.from_step = checkpoint.step
+        self._best = saved["best"]
+        self._generator_states = dict(saved["generators"])
+        for name in set(self._generators) & set(self._generator_states):
+            self._generators[name].set_state(self._generator_states.pop(name))
+        state: dict[str, Any] = saved["state"]
+        return state
+
+    def _save(self, step: int, state: Callable[[], Mapping[str, Any]]) -> Checkpoint:
+        generators = self._generator_states | {name: generator.get_state() for name, generator in self._generators.items()}
+        whole = {"of": self._identity(), "state": dict(state()), "generators": generators, "best": self._best}
+        self.checkpoint = self._checkpoints.save(step, whole, keep=None if self._best is None else int(self._best["step"]))
+        self._saved_at = self._clock()
+        return self.checkpoint
+
+    def _is_due(self, step: int) -> bool:
+        return step in self.assignment.checkpoint_steps or self._clock() - self._saved_at >= self._every_s
+
+    def _check_step(self, step: int) -> None:
+        if step != self._step or self._reported:
+            present = "no step is open" if self._reported else f"the present step is {self._step}"
+            raise InputError(f"trial.report({step}, ...): {present}; report each step that trial.steps() gives, once")
+
+    def _not_finite(self, metrics: Mapping[str, float]) -> str | None:
+        watched = {objective.metric for objective in self.objectives}
+        return next((n for n, v in metrics.items() if (n in watched or n.endswith("loss")) and not math.isfinite(v)), None)
+
+    def _note_best(self, step: int, metrics: Mapping[str, float]) -> bool:
+        """Whether this step is the best so far of an objective that counts at its best."""
+        objective = next((o for o in self.objectives if o.at == "best"), None)
+        if objective is None or objective.metric not in metrics:
+            return False
+        value = metrics[objective.metric]
+        if self._best is not None and not objective.better(value, self._best["value"]):
+            return False
+        self._best = {"step": step, "value": value}
+        return True
+
+    def _obey(self, answer: Answer | None, step: int, checkpoint: Callable[[], Mapping[str, Any]] | None) -> None:
+        if isinstance(answer, Stop):
+            self.outcome = Outcome(TrialState.PRUNED, answer.reason)
+        elif self._finish is not None:
+            self.outcome = Outcome(TrialState.COMPLETED, self._finish, self.checkpoint)
+        elif isinstance(answer, Continue):
+            self.until_step = max(step, answer.until_step)
+        elif answer is not None:
+            if checkpoint is not None and (self.checkpoint is None or self.checkpoint.step != step):
+                self._save(step, checkpoint)
+            self.outcome = Outcome(TrialState.PAUSED, None, self.checkpoint)
+
+
+def _number(name: str, value: object) -> float:
+    try:
+        return float(value.detach() if isinstance(value, torch.Tensor) else value)  # type: ignore[arg-type]
+    except (TypeError, ValueError, RuntimeError):
+        raise InputError(f"metric {name!r} must be a number, got {value!r}") from None

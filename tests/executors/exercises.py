@@ -1,0 +1,76 @@
+"""Tasks that do what trainings do to their workers. A module of its own, because worker processes import it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hpsearch.trial import Objective
+
+
+@dataclass
+class Exercise:
+    """Counts: `total` is 1 + 2 + … + step, kept in checkpoints."""
+
+    resumable = True
+    objectives = (Objective("total", "maximize"),)
+    step_s: float = 0.0
+    folder: Path | None = None
+
+    def run(self, trial: Any) -> None:
+        saved = trial.load_checkpoint()
+        total = saved["total"] if saved else 0
+        print(f"attempt {trial.attempt} begins after step {trial.from_step}")
+        for step in trial.steps():
+            self.misbehave(trial, step)
+            time.sleep(self.step_s)
+            total += step
+            trial.report(step, {"total": total}, checkpoint=lambda total=total: {"total": total})
+
+    def misbehave(self, trial: Any, step: int) -> None:
+        """What this one does wrong."""
+
+
+class Counts(Exercise):
+    pass
+
+
+class DiesOnce(Exercise):
+    """The first attempt's worker is killed in step 4."""
+
+    def misbehave(self, trial: Any, step: int) -> None:
+        if trial.attempt == 1 and step == 4:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+class ExitsAlways(Exercise):
+    def misbehave(self, trial: Any, step: int) -> None:
+        os._exit(7)
+
+
+class Raises(Exercise):
+    def misbehave(self, trial: Any, step: int) -> None:
+        raise ValueError(f"no step {step} for trial {trial.number}")
+
+
+class Hangs(Exercise):
+    """Trial 0 never ends its second step, and does not care for SIGTERM."""
+
+    def misbehave(self, trial: Any, step: int) -> None:
+        if trial.number == 0 and step == 2:
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+            time.sleep(3600)
+
+
+class TellsItsProcess(Exercise):
+    """Leaves its pid and thread count in `folder`."""
+
+    def misbehave(self, trial: Any, step: int) -> None:
+        import torch
+
+        assert self.folder is not None
+        (self.folder / f"{trial.number}").write_text(f"{os.getpid()} {torch.get_num_threads()}")

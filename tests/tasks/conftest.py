@@ -1,0 +1,26 @@
+"""A task's training, run in the test's own process."""
+
+import pytest
+
+from hpsearch.training import run_assignment
+from hpsearch.trial import Assignment, TrialKind
+
+
+class Recorder:
+    def __init__(self):
+        self.metrics = []
+
+    def report(self, report, last):
+        self.metrics.append(dict(report.metrics))
+
+
+@pytest.fixture
+def train(tmp_path):
+    """(task, parameters, until_step) -> (outcome, metrics of each step)."""
+
+    def run(task, parameters=None, until=3, seed=0):
+        channel = Recorder()
+        assignment = Assignment(0, 1, TrialKind.SEARCH, parameters or {}, seed, until)
+        return run_assignment(task, assignment, channel, tmp_path / "checkpoints"), channel.metrics
+
+    return run

@@ -1,0 +1,57 @@
+"""What a sweep file asks for and would do nothing, or the contrary of what is meant, is refused before anything begins."""
+
+from __future__ import annotations
+
+import pytest
+
+from hpsearch.config import load
+from hpsearch.errors import ConfigError
+from hpsearch.plan import make_plan
+
+FILE = """\
+task: {kind: classification, data: iris}
+objective: {metric: val_accuracy, goal: maximize}
+space: {learning_rate: {min: 0.1, max: 1.0}}
+budget: {trials: 1}
+"""
+
+
+def plan(tmp_path, *overrides):
+    file = tmp_path / "one.yaml"
+    file.write_text(FILE)
+    return make_plan(load(file, overrides))
+
+
+RANGE = "{min: 0.5, max: 0.9}"
+
+
+@pytest.mark.parametrize(
+    ("overrides", "said"),
+    [
+        (
+            [f"space.momentum={RANGE}"],
+            "space.momentum: does nothing, as it is only for optimizer sgd or rmsprop, which the space never has",
+        ),
+        ([f"space.momentum={RANGE}", "space.optimizer={values: [adam, adamw]}"], "space.momentum: does nothing"),
+        (["space.nesterov={values: [true, false]}", "space.optimizer=rmsprop"], "space.nesterov: does nothing"),
+        (["objective.goal=minimize"], "objective.goal: val_accuracy is better the larger it is: the goal must be maximize, got minimize"),
+        (["objective=[{metric: val_loss, goal: maximize}]"], "val_loss is better the smaller it is"),
+    ],
+)
+def test_is_refused(tmp_path, overrides, said):
+    with pytest.raises(ConfigError) as error:
+        plan(tmp_path, *overrides)
+    assert said in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        [f"space.momentum={RANGE}", "space.optimizer={values: [adamw, sgd]}"],
+        [f"space.momentum={RANGE}", "space.optimizer=rmsprop"],
+        ["space.momentum={min: 0.5, max: 0.9, when: {optimizer: sgd}}", "space.optimizer=adamw"],  # for this run only
+        ["space.momentum=0.9"],  # as an exported configuration may have it
+    ],
+)
+def test_is_let_through(tmp_path, overrides):
+    plan(tmp_path, *overrides)

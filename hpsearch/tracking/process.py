@@ -130,17 +130,24 @@ class ProjectorProcess:
         delays = iter(_RESTART_AFTER_S)
         while not self._over.is_set():
             assert self._process is not None
-            with self._process as process:
-                for line in process.stdout or ():
-                    self._hear(line)
+            status = self._listen(self._process)
             if self._over.is_set() or (delay := next(delays, None)) is None:
                 break
-            self.tracked = replace(
-                self.tracked, up_to_date=False, error=f"the process that writes to MLflow ended with {process.returncode}"
-            )
+            self.tracked = replace(self.tracked, up_to_date=False, error=f"the process that writes to MLflow ended with {status}")
             self._over.wait(0.1 if self._is_finishing else delay)
             self._spawn()
         self._over.set()
+
+    def _listen(self, process: subprocess.Popen[str]) -> int:
+        """To its end; returns its exit status."""
+        assert process.stdin is not None
+        assert process.stdout is not None
+        for line in process.stdout:
+            self._hear(line)
+        process.stdout.close()
+        with contextlib.suppress(OSError):  # closing writes again what it died too early to read
+            process.stdin.close()
+        return process.wait()
 
     def _hear(self, line: str) -> None:
         """One line of its standard output; what is cut short by its death says nothing."""

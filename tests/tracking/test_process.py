@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import select
 import signal
 import subprocess
 import sys
@@ -125,6 +126,29 @@ def test_a_process_that_dies_again_and_again_is_told(story: Any) -> None:
     wait_until(lambda: process.tracked.error)
     assert process.tracked.error == "the process that writes to MLflow ended with 3"
     process.close()
+
+
+def test_a_process_that_dies_before_it_reads_is_told(story: Any, tmp_path: Path) -> None:
+    told = tmp_path / "told"
+    deaf = f"import os, pathlib, time\nos.close(0)\nwhile not pathlib.Path({str(told)!r}).exists(): time.sleep(0.01)"
+    process = ProjectorProcess("sqlite://", command=[sys.executable, "-c", deaf])
+    process._spawn()
+    wait_until(lambda: not _is_writable(process))
+    process._thread.start()
+    process.open("sqlite://", "digits")
+    told.touch()
+    wait_until(lambda: process.tracked.error)
+    assert process.tracked.error == "the process that writes to MLflow ended with 0"
+    process.close()
+
+
+def _is_writable(process: ProjectorProcess) -> bool:
+    """Whether somebody may read its standard input (poll says POLLERR once the other end is closed)."""
+    assert process._process is not None
+    assert process._process.stdin is not None
+    poll = select.poll()
+    poll.register(process._process.stdin, select.POLLOUT)
+    return all(not events & select.POLLERR for _, events in poll.poll(0))
 
 
 class Server:

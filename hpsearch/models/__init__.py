@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from hpsearch.models.hyperparameter import Hyperparameter
+from hpsearch.models.inputs import InputKind, Inputs
 from hpsearch.trial import Json
 
 if TYPE_CHECKING:
@@ -16,18 +17,27 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ModelEntry:
-    """A model family: `network` is "module:Class"; `plan` a module with HYPERPARAMETERS and count_parameters, that imports no torch."""
+    """A model family.
+
+    Args:
+        network: "module:Class".
+        plan: a module with HYPERPARAMETERS and count_parameters, that imports no torch.
+        inputs: the kinds of example that it takes.
+        predicts: whether it maps a batch of examples to (batch, outputs). Others have faces of their own.
+    """
 
     network: str
     plan: str
+    inputs: tuple[InputKind, ...]
+    predicts: bool = True
 
     @property
     def hyperparameters(self) -> tuple[Hyperparameter, ...]:
         found: tuple[Hyperparameter, ...] = importlib.import_module(self.plan).HYPERPARAMETERS
         return found
 
-    def count_parameters(self, parameters: Mapping[str, Json], inputs: Sequence[int], outputs: int) -> int:
-        """How many numbers the network learns, without building it; `inputs` is the shape of one example."""
+    def count_parameters(self, parameters: Mapping[str, Json], inputs: Inputs, outputs: int) -> int:
+        """How many numbers the network learns, without building it."""
         count: int = importlib.import_module(self.plan).count_parameters(parameters, inputs, outputs)
         return count
 
@@ -39,7 +49,7 @@ class ModelEntry:
 
 
 MODELS: Mapping[str, ModelEntry] = {
-    "mlp": ModelEntry("hpsearch.models.mlp:MLP", "hpsearch.models.mlp_plan"),
+    "mlp": ModelEntry("hpsearch.models.mlp:MLP", "hpsearch.models.mlp_plan", ("rows", "image", "sequence")),
 }
 
 MODELS_TO_COME = ("cnn", "rnn", "transformer", "autoencoder", "gan")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from itertools import pairwise
 
 from hpsearch.models.hyperparameter import Choices, Floats, Hyperparameter, Ints, ListOf, complete
+from hpsearch.models.inputs import Inputs
 from hpsearch.trial import Json
 
 HYPERPARAMETERS = (
@@ -26,7 +26,7 @@ HYPERPARAMETERS = (
         "activation",
         "relu",
         "What follows each hidden layer.",
-        (Choices(("relu", "gelu", "silu", "tanh", "sigmoid")),),
+        (Choices(("relu", "leaky_relu", "gelu", "silu", "tanh", "sigmoid")),),
     ),
     Hyperparameter("dropout", 0.0, "Share of each hidden layer's outputs that training sets to zero.", (Floats(min=0, below=1),)),
     Hyperparameter(
@@ -54,9 +54,9 @@ def hidden_widths(parameters: Mapping[str, Json]) -> list[int]:
     return (widths + widths[-1:] * depth)[:depth]
 
 
-def count_parameters(parameters: Mapping[str, Json], inputs: Sequence[int], outputs: int) -> int:
-    """How many numbers an MLP learns; `inputs` is the shape of one example."""
+def count_parameters(parameters: Mapping[str, Json], inputs: Inputs, outputs: int) -> int:
+    """How many numbers an MLP learns."""
     chosen = complete(HYPERPARAMETERS, parameters)
     hidden = hidden_widths(chosen)
-    linear = sum(before * after + after for before, after in pairwise([math.prod(inputs), *hidden, outputs]))
+    linear = sum(before * after + after for before, after in pairwise([inputs.size, *hidden, outputs]))
     return linear + (2 * sum(hidden) if chosen["normalization"] != "none" else 0)

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from hpsearch.errors import DataError
 from hpsearch.trial import Json
 
-FORMAT = 1
+FORMAT = 2
 """Part of a prepared folder's name: folders of another format are left alone."""
 
 

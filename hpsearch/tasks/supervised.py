@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from hpsearch.errors import InputError
 from hpsearch.models import MODELS
+from hpsearch.models.inputs import Inputs
 from hpsearch.tasks import TASKS, prepared, tables
 from hpsearch.tasks.prepared import Arrays, Prepared
 from hpsearch.tasks.splits import Scale, Shares, Split
@@ -100,7 +101,7 @@ class Supervised(ABC):
         meta = {
             "digest": table.digest,
             "data": str(self.source),
-            "inputs": list(table.inputs.shape[1:]),
+            "inputs": _inputs(table).to_json(),
             "features": list(table.features),
             "target": table.target_name,
             "mean": scale.mean.ravel().tolist(),
@@ -113,7 +114,7 @@ class Supervised(ABC):
     def static_metrics(self, parameters: Mapping[str, Json]) -> dict[str, float]:
         """See Task."""
         try:
-            count = MODELS[self.model].count_parameters(parameters, self.meta["inputs"], self.outputs)
+            count = MODELS[self.model].count_parameters(parameters, self.inputs, self.outputs)
         except ValueError as error:
             raise InputError(str(error)) from error
         return {"parameters": count}
@@ -125,8 +126,13 @@ class Supervised(ABC):
         assert self.prepared is not None, "the task is not prepared"
         place = device.choose(self.device, trial.assignment.resources.gpus)
         network = MODELS[self.model].load()
-        model = network(trial.params, self.meta["inputs"], self.outputs, trial.generator)
+        model = network(trial.params, self.inputs, self.outputs, trial.generator)
         loop.train(trial, model.to(place), self.lesson(trial, load_tensors(self.prepared.folder, str(place))))
+
+    @property
+    def inputs(self) -> Inputs:
+        """What one example is."""
+        return Inputs.from_json(self.meta["inputs"])
 
     @property
     @abstractmethod
@@ -165,6 +171,10 @@ def load_tensors(folder: Path, device: str) -> Tensors:
     arrays = prepared.load_search(folder)
     kept = (arrays.inputs["train"], arrays.targets["train"], arrays.inputs["validation"], arrays.targets["validation"])
     return Tensors(*(torch.from_numpy(array).to(device) for array in kept))
+
+
+def _inputs(table: tables.Table) -> Inputs:
+    return Inputs("rows", table.inputs.shape[1:])
 
 
 def _source(data: str | DataConfig | None, directory: Path) -> tables.Source:

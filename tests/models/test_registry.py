@@ -7,7 +7,10 @@ import pytest
 import torch
 
 from hpsearch.models import MODELS
+from hpsearch.models.inputs import Inputs
 from hpsearch.training.flat import FlatParameters
+
+TWELVE = Inputs("rows", (12,))
 
 
 def generators(seed):
@@ -31,8 +34,8 @@ def test_defaults_are_allowed_and_documented(name):
 
 @pytest.mark.parametrize("name", MODELS)
 def test_takes_a_step_lowers_the_loss_of_one_batch_and_counts_its_parameters(name):
-    model = MODELS[name].load()({}, (12,), 3, generators(0))
-    assert sum(p.numel() for p in model.parameters()) == MODELS[name].count_parameters({}, (12,), 3)
+    model = MODELS[name].load()({}, TWELVE, 3, generators(0))
+    assert sum(p.numel() for p in model.parameters()) == MODELS[name].count_parameters({}, TWELVE, 3)
     x, y = torch.randn(16, 12, generator=torch.Generator().manual_seed(0)), torch.arange(16) % 3
     flat = FlatParameters(model, torch.device("cpu"))
     for _ in range(300):
@@ -47,7 +50,7 @@ def test_takes_a_step_lowers_the_loss_of_one_batch_and_counts_its_parameters(nam
 def test_draws_from_the_given_generators_alone(name):
     def outputs(global_seed):
         torch.manual_seed(global_seed)
-        model = MODELS[name].load()({"dropout": 0.5}, (12,), 3, generators(7))
+        model = MODELS[name].load()({"dropout": 0.5}, TWELVE, 3, generators(7))
         before = torch.get_rng_state()
         result = model(torch.ones(4, 12))
         assert torch.equal(before, torch.get_rng_state())
@@ -58,7 +61,7 @@ def test_draws_from_the_given_generators_alone(name):
 
 @pytest.mark.parametrize("name", MODELS)
 def test_flattened_parameters_give_the_same_network(name):
-    model = MODELS[name].load()({}, (12,), 3, generators(0))
+    model = MODELS[name].load()({}, TWELVE, 3, generators(0))
     x = torch.randn(5, 12, generator=torch.Generator().manual_seed(0))
     before = model(x)
     flat = FlatParameters(model, torch.device("cpu"))
@@ -69,8 +72,9 @@ def test_flattened_parameters_give_the_same_network(name):
 
 def test_what_is_known_before_building_needs_no_torch():
     code = (
-        "import sys; from hpsearch.models import MODELS; from hpsearch.training.hyperparameters import TRAINING_HYPERPARAMETERS;"
-        "print([m.count_parameters({}, (4,), 2) for m in MODELS.values()], 'torch' in sys.modules)"
+        "import sys; from hpsearch.models import MODELS; from hpsearch.models.inputs import Inputs;"
+        "from hpsearch.training.hyperparameters import TRAINING_HYPERPARAMETERS;"
+        "print([m.count_parameters({}, Inputs('rows', (4,)), 2) for m in MODELS.values()], 'torch' in sys.modules)"
     )
     printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert printed.strip().endswith("False")

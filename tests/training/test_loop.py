@@ -8,12 +8,14 @@ import torch
 from torch.nn import functional
 
 from hpsearch.models import MODELS
+from hpsearch.models.inputs import Inputs
 from hpsearch.training.loop import Lesson, batch_sizes, train
 from hpsearch.training.run import run_assignment
 from hpsearch.training.stopping import Patience
 from hpsearch.trial import Assignment, Continue, Objective, Pause, TrialKind, TrialState
 
 EPOCHS = 6
+FIVE = Inputs("rows", (5,))
 LOSS = Objective("val_loss", "minimize")
 
 
@@ -37,7 +39,7 @@ class Toy:
             outputs = model(x)
             return {"val_loss": functional.cross_entropy(outputs, y), "sum": outputs.sum()}
 
-        model = MODELS[self.model].load()(trial.params, (5,), 3, trial.generator)
+        model = MODELS[self.model].load()(trial.params, FIVE, 3, trial.generator)
         train(trial, model, Lesson(x, y, functional.cross_entropy, measure, self.epochs, Patience(LOSS, self.patience)))
 
 
@@ -148,7 +150,7 @@ def test_clipping_bounds_the_step(tmp_path):
 
     class Watched(Toy):
         def run(self, trial):
-            model = MODELS["mlp"].load()(trial.params, (5,), 3, trial.generator)
+            model = MODELS["mlp"].load()(trial.params, FIVE, 3, trial.generator)
             start = torch.cat([p.detach().flatten() for p in model.parameters()])
             train(trial, model, Lesson(x, y, functional.cross_entropy, lambda _: {}, EPOCHS))
             seen.append(float((torch.cat([p.detach().flatten() for p in model.parameters()]) - start).norm()))
@@ -165,7 +167,7 @@ def test_l1_makes_weights_smaller_in_sum(tmp_path):
 
     class Watched(Toy):
         def run(self, trial):
-            model = MODELS["mlp"].load()(trial.params, (5,), 3, trial.generator)
+            model = MODELS["mlp"].load()(trial.params, FIVE, 3, trial.generator)
             x, y = data()
             train(trial, model, Lesson(x, y, functional.cross_entropy, lambda _: {}, 30))
             sums.append(sum(float(p.detach().abs().sum()) for p in model.parameters() if p.ndim == 2))

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from hpsearch.models.hyperparameter import Choices, Floats, Hyperparameter
+from hpsearch.models.hyperparameter import Hyperparameter
+from hpsearch.tasks.hyperparameters import LABEL_HYPERPARAMETERS
 from hpsearch.tasks.task import Task
 
 if TYPE_CHECKING:
@@ -65,15 +66,7 @@ CLASSIFICATION = TaskEntry(
     data=("breast_cancer", "digits", "iris", "wine"),
     formats=TABLES,
     models=("mlp",),
-    hyperparameters=(
-        Hyperparameter("label_smoothing", 0.0, "The share of a label that is spread over all classes.", (Floats(min=0, below=1),)),
-        Hyperparameter(
-            "class_weights",
-            "none",
-            "balanced: each class weighs the same in the training loss, however few its examples.",
-            (Choices(("none", "balanced")),),
-        ),
-    ),
+    hyperparameters=LABEL_HYPERPARAMETERS,
 )
 
 REGRESSION = TaskEntry(

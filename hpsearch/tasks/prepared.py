@@ -12,9 +12,8 @@ import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,16 +21,28 @@ from numpy.typing import NDArray
 from hpsearch.errors import DataError
 from hpsearch.trial import Json
 
+Array: TypeAlias = NDArray[Any]
+
 FORMAT = 2
 """Part of a prepared folder's name: folders of another format are left alone."""
 
 
 @dataclass(frozen=True, slots=True)
 class Arrays:
-    """Inputs and targets of each split that a file holds, by name."""
+    """Inputs and targets of each split that a file holds, by name; a task may have no targets."""
 
-    inputs: Mapping[str, NDArray[Any]]
-    targets: Mapping[str, NDArray[Any]]
+    inputs: Mapping[str, Array]
+    targets: Mapping[str, Array]
+
+    def __or__(self, other: Arrays) -> Arrays:
+        return Arrays({**self.inputs, **other.inputs}, {**self.targets, **other.targets})
+
+    def parts(self) -> tuple[Arrays, Arrays]:
+        """What a search sees, and the test split."""
+        return self._only("train", "validation"), self._only("test")
+
+    def _only(self, *splits: str) -> Arrays:
+        return Arrays(*({split: part[split] for split in splits if split in part} for part in (self.inputs, self.targets)))
 
     def save(self, path: Path) -> None:
         named = {f"{split}_inputs": array for split, array in self.inputs.items()}
@@ -82,9 +93,20 @@ def _publish(temporary: Path, folder: Path) -> None:
             raise
 
 
-@lru_cache(maxsize=2)
 def load_search(folder: Path) -> Arrays:
-    """Training and validation arrays; read once in a process."""
-    with np.load(folder / "search.npz", allow_pickle=False) as file:
-        splits = ("train", "validation")
-        return Arrays({s: file[f"{s}_inputs"] for s in splits}, {s: file[f"{s}_targets"] for s in splits})
+    """Training and validation arrays."""
+    return _load(folder / "search.npz")
+
+
+def load_test(folder: Path) -> Arrays:
+    """The test split's arrays."""
+    return _load(folder / "test.npz")
+
+
+def _load(path: Path) -> Arrays:
+    parts: dict[str, dict[str, Array]] = {"inputs": {}, "targets": {}}
+    with np.load(path, allow_pickle=False) as file:
+        for name in file.files:
+            split, _, part = name.rpartition("_")
+            parts[part][split] = file[name]
+    return Arrays(parts["inputs"], parts["targets"])

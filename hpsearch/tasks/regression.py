@@ -1,4 +1,4 @@
-"""Regression: a number for each row of a table."""
+"""Regression: a number for each row of a table, each image or each sequence."""
 
 from __future__ import annotations
 
@@ -8,20 +8,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpsearch.errors import DataError
-from hpsearch.tasks.splits import Scale, Split, split_rows
-from hpsearch.tasks.supervised import Supervised, Tensors
+from hpsearch.tasks import tables
+from hpsearch.tasks.data_task import PREFIX, Data, DataTask, Encoded
+from hpsearch.tasks.encoding import encode_inputs
+from hpsearch.tasks.prepared import Arrays
+from hpsearch.tasks.splits import Scale, split_rows
 from hpsearch.tasks.tables import Table
-from hpsearch.trial import Json
 
 if TYPE_CHECKING:
     import torch
     from torch import nn
 
-    from hpsearch.training.loop import Lesson
+    from hpsearch.training.loop import Learner, Measure
     from hpsearch.training.trial import Trial
 
 
-class Regression(Supervised):
+class Regression(DataTask[Table]):
     """Predicts a number, standardised on the training split; the loss is the mean squared error."""
 
     kind = "regression"
@@ -30,36 +32,52 @@ class Regression(Supervised):
     def outputs(self) -> int:
         return 1
 
-    def encode(self, table: Table) -> tuple[NDArray[Any], Split, dict[str, Json]]:
+    def read(self) -> Table:
+        return tables.read(self.source)
+
+    def encode(self, raw: Table) -> Encoded:
         """Targets are standardised, (rows, 1)."""
-        if table.target.dtype.kind not in "biuf":
-            raise DataError(f"target {table.target_name!r} is not numeric (it holds {table.target[0]!r}); use `kind: classification`")
-        target = table.target.astype(np.float64)
-        if target.min() == target.max():
-            raise DataError(f"target {table.target_name!r} is constant ({target[0]:g}): there is nothing to predict")
+        target = _numbers(raw)
         split = split_rows(len(target), self.shares)
         scale = Scale.fit(target[split.train])
-        described = {"target_mean": float(scale.mean), "target_deviation": float(scale.deviation)}
-        return scale.apply(target)[:, None], split, described
+        targets = scale.apply(target)[:, None]
+        encoded = encode_inputs(raw, split)
+        meta = {**encoded.meta, "target_mean": float(scale.mean), "target_deviation": float(scale.deviation)}
+        splits = {"train": targets[split.train], "validation": targets[split.validation], "test": targets[split.test]}
+        return Encoded(meta, *Arrays(encoded.splits, splits).parts())
 
-    def lesson(self, trial: Trial, data: Tensors) -> Lesson:
-        from torch.nn import functional
+    def learner(self, trial: Trial, model: nn.Module, data: Data) -> Learner:
+        from hpsearch.training.loop import Lesson, Student
 
-        from hpsearch.training.loop import Lesson
-        from hpsearch.training.stopping import Patience
+        return Student(trial, model, Lesson(data.inputs["train"], data.targets["train"], _loss, self.epochs))
 
-        measure = Measure(data.validation_inputs, data.validation_targets, self.meta["target_deviation"])
-        stopping = Patience(self.objectives[0], self.patience)
-        return Lesson(data.train_inputs, data.train_targets, functional.mse_loss, measure, self.epochs, stopping)
+    def measure(self, trial: Trial, data: Data, split: str) -> Measure:
+        return RegressionMeasure(data.inputs[split], data.targets[split], self.meta["target_deviation"], PREFIX[split])
 
 
-class Measure:
-    """Errors on the validation split: the loss of the standardised target, all else in the target's own units (val_mse squared)."""
+def _loss(model: nn.Module, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    from torch.nn import functional
 
-    def __init__(self, inputs: torch.Tensor, targets: torch.Tensor, deviation: float) -> None:
+    return functional.mse_loss(model(x), y)
+
+
+def _numbers(table: Table) -> NDArray[np.float64]:
+    target: NDArray[Any] = table.target
+    if target.dtype.kind not in "biuf":
+        raise DataError(f"target {table.target_name!r} is not numeric (it holds {target[0]!r}); use `kind: classification`")
+    if target.min() == target.max():
+        raise DataError(f"target {table.target_name!r} is constant ({target[0]:g}): there is nothing to predict")
+    return target.astype(np.float64)
+
+
+class RegressionMeasure:
+    """Errors on a split: the loss of the standardised target, all else in the target's own units (mse squared)."""
+
+    def __init__(self, inputs: torch.Tensor, targets: torch.Tensor, deviation: float, prefix: str = "val_") -> None:
         self.inputs = inputs
         self.targets = targets
         self.deviation = deviation
+        self.prefix = prefix
         self.variance = float(targets.double().var(correction=0))
 
     def __call__(self, model: nn.Module) -> dict[str, float]:
@@ -68,4 +86,5 @@ class Measure:
         mse = loss * self.deviation**2
         mae = float(difference.abs().mean()) * self.deviation
         r2 = 1 - loss / self.variance if self.variance > 0 else 0.0  # as scikit-learn has it where the target does not vary
-        return {"val_loss": loss, "val_mse": mse, "val_rmse": mse**0.5, "val_mae": mae, "val_r2": r2}
+        measured = {"loss": loss, "mse": mse, "rmse": mse**0.5, "mae": mae, "r2": r2}
+        return {self.prefix + name: value for name, value in measured.items()}

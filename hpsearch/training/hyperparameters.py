@@ -15,6 +15,20 @@ TRAINING_HYPERPARAMETERS: tuple[Hyperparameter, ...] = (
         (Floats(min=0, below=1),),
         only_with={"optimizer": ("sgd", "rmsprop")},
     ),
+    Hyperparameter(
+        "beta1",
+        0.9,
+        "Of adam and adamw: how slowly the mean of the gradient is forgotten.",
+        (Floats(min=0, below=1),),
+        only_with={"optimizer": ("adam", "adamw")},
+    ),
+    Hyperparameter(
+        "beta2",
+        0.999,
+        "Of adam and adamw: how slowly the mean of its square is forgotten.",
+        (Floats(min=0, below=1),),
+        only_with={"optimizer": ("adam", "adamw")},
+    ),
     Hyperparameter("nesterov", False, "Nesterov's momentum, of sgd.", (Choices((True, False)),), only_with={"optimizer": ("sgd",)}),
     Hyperparameter(
         "weight_decay",

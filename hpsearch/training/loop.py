@@ -1,123 +1,135 @@
-"""The training loop, all of it. A task gives the network, the data, the loss and the measures; this trains a trial with them."""
+"""The training loop, all of it. A task gives what learns, and what is measured; this trains a trial with them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol, TypeAlias
 
 import torch
 from torch import Tensor, nn
 
 from hpsearch.models.hyperparameter import complete
-from hpsearch.training.flat import FlatParameters
+from hpsearch.training.descent import Descent
 from hpsearch.training.hyperparameters import TRAINING_HYPERPARAMETERS
-from hpsearch.training.optimizers import OPTIMIZERS, Settings, initial_state
-from hpsearch.training.schedules import factor
 from hpsearch.training.stopping import Patience
 from hpsearch.training.trial import Trial
-from hpsearch.trial import Json
+
+Metrics: TypeAlias = Mapping[str, Tensor | float]
+"""Scalar tensors or numbers, by name."""
+
+Measure: TypeAlias = Callable[[nn.Module], Metrics]
+"""From a network in evaluation mode, without gradients, to what is measured of it."""
+
+
+class Learner(Protocol):
+    """What an epoch of training is: a network that goes down one loss (`Student`), or two that train each other (`Duel`)."""
+
+    model: nn.Module
+
+    def epoch(self, step: int) -> Metrics:
+        """One pass over the training split."""
+
+    def state(self) -> Mapping[str, Any]:
+        """All that going on needs, besides the network's buffers, and the generators' states, which the trial keeps."""
+
+    def load(self, state: Mapping[str, Any]) -> None: ...
+
+
+def train(trial: Trial, learner: Learner, measure: Measure, stopping: Patience | None = None, examine: Measure | None = None) -> None:
+    """Trains for the trial's steps, each an epoch, from its checkpoint if it has one.
+
+    Args:
+        measure: after each step.
+        examine: after the last one, too: what a search must not see.
+    """
+    model = learner.model
+    if (saved := trial.load_checkpoint()) is not None:
+        _load(saved, learner, stopping)
+    if stopping is not None and stopping.reason is not None:  # it was over, and its end was lost
+        trial.finish(stopping.reason)
+    for step in trial.steps():
+        metrics = _numbers(learner.epoch(step))
+        with torch.no_grad():
+            model.eval()
+            metrics |= _numbers(measure(model))
+            if stopping is not None and (reason := stopping.observe(metrics)) is not None:
+                trial.finish(reason)
+            if examine is not None and trial.is_last:
+                metrics |= _numbers(examine(model))
+        trial.report(step, metrics, checkpoint=lambda: _state(learner, stopping))
+
+
+def _numbers(metrics: Metrics) -> dict[str, float]:
+    return {name: float(value) for name, value in metrics.items()}
+
+
+def _state(learner: Learner, stopping: Patience | None) -> dict[str, Any]:
+    return {
+        "learner": learner.state(),
+        "buffers": list(learner.model.buffers()),
+        "stopping": None if stopping is None else stopping.state(),
+    }
+
+
+def _load(state: Mapping[str, Any], learner: Learner, stopping: Patience | None) -> None:
+    learner.load(state["learner"])
+    for buffer, saved in zip(learner.model.buffers(), state["buffers"], strict=True):
+        buffer.copy_(saved)
+    if stopping is not None and state["stopping"] is not None:
+        stopping.load(state["stopping"])
 
 
 @dataclass(frozen=True, slots=True)
 class Lesson:
-    """What is trained on.
+    """What a student learns.
 
     Args:
         inputs: (examples, ...), and targets: (examples, ...), on the device of the training.
-        loss: from outputs and targets of a batch to their mean loss.
-        measure: after each step, from the network in evaluation mode to metrics; each a scalar tensor or a number.
+        loss: from the network in training mode, and inputs and targets of a batch, to their mean loss.
         epochs: of one full training: what schedules run over, however far this trial goes.
     """
 
     inputs: Tensor
     targets: Tensor
-    loss: Callable[[Tensor, Tensor], Tensor]
-    measure: Callable[[nn.Module], Mapping[str, Tensor | float]]
+    loss: Callable[[nn.Module, Tensor, Tensor], Tensor]
     epochs: int
-    stopping: Patience | None = None
 
 
-def train(trial: Trial, model: nn.Module, lesson: Lesson) -> None:
-    """Trains `model` for the trial's steps, each an epoch, from its checkpoint if it has one."""
-    learner = Learner(trial, model, lesson)
-    if (saved := trial.load_checkpoint()) is not None:
-        learner.load(saved)
-    if lesson.stopping is not None and lesson.stopping.reason is not None:  # it was over, and its end was lost
-        trial.finish(lesson.stopping.reason)
-    for step in trial.steps():
-        train_loss = learner.epoch(step)
-        with torch.no_grad():
-            model.eval()
-            measured = lesson.measure(model)
-        metrics = {"train_loss": float(train_loss), **{name: float(value) for name, value in measured.items()}}
-        if lesson.stopping is not None and (reason := lesson.stopping.observe(metrics)) is not None:
-            trial.finish(reason)
-        trial.report(step, metrics, checkpoint=learner.state)
-
-
-class Learner:
-    """A network on its way: its parameters, its optimizer's state, and the updates that an epoch makes."""
+class Student:
+    """A network that goes down the loss of its lesson."""
 
     def __init__(self, trial: Trial, model: nn.Module, lesson: Lesson) -> None:
         chosen = complete(TRAINING_HYPERPARAMETERS, trial.params)
         self.model = model
         self.lesson = lesson
-        self.chosen: dict[str, Json] = chosen
         self.order = trial.generator("order")
-        self.parameters = FlatParameters(model, lesson.inputs.device)
-        self.update, _ = OPTIMIZERS[chosen["optimizer"]]
-        self.optimizer = initial_state(chosen["optimizer"], self.parameters.values)
-        self.settings = Settings(chosen["momentum"], chosen["nesterov"], chosen["weight_decay"], self.parameters.decayed)
         self.batches = batch_sizes(len(lesson.inputs), chosen["batch_size"])
+        self.descent = Descent(model, lesson.inputs.device, chosen, lesson.epochs * len(self.batches))
 
-    def epoch(self, step: int) -> Tensor:
-        """One pass over the training split in a fresh order; gives the mean loss of its examples."""
-        lesson, flat = self.lesson, self.parameters
+    def epoch(self, step: int) -> Metrics:
+        """One pass over the training split in a fresh order; `train_loss` is the mean of its batches' losses, by their examples."""
         self.model.train()
-        order = torch.randperm(len(lesson.inputs), generator=self.order).to(lesson.inputs.device)
-        inputs = lesson.inputs.index_select(0, order).split(self.batches)  # type: ignore[no-untyped-call]
-        targets = lesson.targets.index_select(0, order).split(self.batches)  # type: ignore[no-untyped-call]
         before = (step - 1) * len(self.batches)
         losses = []
-        for index, (x, y) in enumerate(zip(inputs, targets, strict=True)):
-            flat.gradient.zero_()
-            loss = lesson.loss(self.model(x), y)
-            loss.backward()  # type: ignore[no-untyped-call]
+        for index, (x, y) in enumerate(shuffled(self.order, self.batches, self.lesson.inputs, self.lesson.targets)):
+            loss = self.lesson.loss(self.model, x, y)
+            self.descent.follow(loss, before + index)
             losses.append(loss.detach())
-            self._descend(before + index)
         sizes = torch.tensor(self.batches, dtype=losses[0].dtype, device=losses[0].device)
-        return torch.stack(losses).dot(sizes) / len(lesson.inputs)
-
-    def _descend(self, update: int) -> None:
-        """One update, number `update` from 0."""
-        chosen, values, gradient = self.chosen, self.parameters.values, self.parameters.gradient
-        rate = chosen["learning_rate"] * factor(chosen["schedule"], chosen["warmup"], update, self.lesson.epochs * len(self.batches))
-        if chosen["l1"]:
-            decayed = self.settings.decayed
-            gradient[:decayed].add_(values[:decayed].sign(), alpha=chosen["l1"])
-        if chosen["clip_norm"] is not None:
-            gradient.mul_((chosen["clip_norm"] / (gradient.norm() + 1e-6)).clamp_(max=1.0))
-        self.update(values, gradient, self.optimizer, rate, update + 1, self.settings)
+        return {"train_loss": torch.stack(losses).dot(sizes) / sum(self.batches)}
 
     def state(self) -> dict[str, Any]:
-        """All that going on needs, besides the generators' states, which the trial keeps."""
-        stopping = self.lesson.stopping
-        return {
-            "parameters": self.parameters.values,
-            "buffers": list(self.model.buffers()),
-            "optimizer": self.optimizer,
-            "stopping": None if stopping is None else stopping.state(),
-        }
+        return self.descent.state()
 
     def load(self, state: Mapping[str, Any]) -> None:
-        self.parameters.load(state["parameters"])
-        for buffer, saved in zip(self.model.buffers(), state["buffers"], strict=True):
-            buffer.copy_(saved)
-        for name, tensor in self.optimizer.items():
-            tensor.copy_(state["optimizer"][name])
-        if self.lesson.stopping is not None and state["stopping"] is not None:
-            self.lesson.stopping.load(state["stopping"])
+        self.descent.load(state)
+
+
+def shuffled(order: torch.Generator, batches: list[int], *tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
+    """The rows of `tensors`, alike in a fresh order, in batches of the given sizes."""
+    rows = torch.randperm(len(tensors[0]), generator=order).to(tensors[0].device)
+    yield from zip(*(tensor.index_select(0, rows).split(batches) for tensor in tensors), strict=True)  # type: ignore[no-untyped-call]
 
 
 def batch_sizes(examples: int, batch_size: int) -> list[int]:

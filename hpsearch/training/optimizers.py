@@ -1,6 +1,6 @@
 """Optimizers as functions of (values, gradient, state, hyperparameters), on one flat vector.
 
-An update follows torch.optim's formulas (and its defaults for betas, alpha and eps), and is tested against it step by step.
+An update follows torch.optim's formulas (and its defaults for alpha and eps), and is tested against it step by step.
 All of an optimizer's state is a dict of tensors: of the values' shape, but for the number of the update, which is also an argument.
 """
 
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-BETA_1, BETA_2, ALPHA, EPSILON = 0.9, 0.999, 0.99, 1e-8
+ALPHA, EPSILON = 0.99, 1e-8
 """torch.optim's defaults; alpha is rmsprop's."""
 
 
@@ -24,6 +24,8 @@ class Settings:
     nesterov: bool
     weight_decay: float
     decayed: int
+    beta1: float = 0.9
+    beta2: float = 0.999
 
 
 State = dict[str, Tensor]
@@ -46,14 +48,14 @@ def sgd(values: Tensor, gradient: Tensor, state: State, rate: float, _update: in
 def adam(values: Tensor, gradient: Tensor, state: State, rate: float, update: int, settings: Settings) -> None:
     """Adam, its weight decay added to the gradient. Reference: arXiv 1412.6980, Algorithm 1."""
     _add_decay(values, gradient, settings)
-    _adam_step(values, gradient, state, rate, update)
+    _adam_step(values, gradient, state, rate, update, settings)
 
 
 def adamw(values: Tensor, gradient: Tensor, state: State, rate: float, update: int, settings: Settings) -> None:
     """Adam with decoupled weight decay. Reference: arXiv 1711.05101, Algorithm 2."""
     if settings.weight_decay:
         values[: settings.decayed].mul_(1 - rate * settings.weight_decay)
-    _adam_step(values, gradient, state, rate, update)
+    _adam_step(values, gradient, state, rate, update, settings)
 
 
 def rmsprop(values: Tensor, gradient: Tensor, state: State, rate: float, _update: int, settings: Settings) -> None:
@@ -75,7 +77,7 @@ def _add_decay(values: Tensor, gradient: Tensor, settings: Settings) -> None:
         gradient[: settings.decayed].add_(values[: settings.decayed], alpha=settings.weight_decay)
 
 
-def _adam_step(values: Tensor, gradient: Tensor, state: State, rate: float, update: int) -> None:
+def _adam_step(values: Tensor, gradient: Tensor, state: State, rate: float, update: int, settings: Settings) -> None:
     """All of Algorithm 1 in one pass over memory, as torch.optim has it with `fused`; separate operations take five times as long."""
     torch._fused_adam_(
         [values],
@@ -85,8 +87,8 @@ def _adam_step(values: Tensor, gradient: Tensor, state: State, rate: float, upda
         [],
         [state["update"].fill_(update)],
         lr=rate,
-        beta1=BETA_1,
-        beta2=BETA_2,
+        beta1=settings.beta1,
+        beta2=settings.beta2,
         weight_decay=0.0,
         eps=EPSILON,
         amsgrad=False,

@@ -100,6 +100,11 @@ class Trial:
             self._began = self._clock()
             yield self._step
 
+    @property
+    def is_last(self) -> bool:
+        """Whether nothing follows the present step, unless an answer says so."""
+        return self._finish is not None or self._step >= self.until_step
+
     def finish(self, reason: str) -> None:
         """Makes the present step the last: called before its report, or before any step. The trial is then completed, for this reason."""
         if self._reported:

@@ -18,9 +18,9 @@ class Recorder:
 def train(tmp_path):
     """(task, parameters, until_step) -> (outcome, metrics of each step)."""
 
-    def run(task, parameters=None, until=3, seed=0):
+    def run(task, parameters=None, until=3, seed=0, kind=TrialKind.SEARCH):
         channel = Recorder()
-        assignment = Assignment(0, 1, TrialKind.SEARCH, parameters or {}, seed, until)
+        assignment = Assignment(0, 1, kind, parameters or {}, seed, until)
         return run_assignment(task, assignment, channel, tmp_path / "checkpoints"), channel.metrics
 
     return run

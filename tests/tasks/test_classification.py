@@ -10,10 +10,11 @@ from torch import nn
 
 from hpsearch.errors import DataError, InputError
 from hpsearch.tasks import prepared
-from hpsearch.tasks.classification import SCORES, Classification, Measure
+from hpsearch.tasks.classification import Classification
+from hpsearch.tasks.labels import SCORES, LabelMeasure
 from hpsearch.tasks.splits import Shares
 from hpsearch.tasks.tables import Source
-from hpsearch.trial import Objective, TrialState
+from hpsearch.trial import Objective, TrialKind, TrialState
 
 ACCURACY = Objective("val_accuracy", "maximize")
 
@@ -31,6 +32,19 @@ def test_learns_every_built_in_set(tmp_path, train, name):
     assert outcome.state is TrialState.COMPLETED
     assert set(metrics[0]) == {"train_loss", "val_loss", "val_accuracy"}
     assert metrics[-1]["val_accuracy"] > 0.9
+
+
+def test_only_a_re_test_sees_the_test_split_and_only_at_its_end(tmp_path, train):
+    made = task(epochs=3, metrics=("val_f1",))
+    made.prepare(tmp_path)
+    _, searched = train(made)
+    _, tested = train(made, kind=TrialKind.RETEST)
+    assert [{name for name in step if name.startswith("test_")} for step in tested] == [
+        set(),
+        set(),
+        {"test_loss", "test_accuracy", "test_f1"},
+    ]
+    assert [{name: value for name, value in step.items() if not name.startswith("test_")} for step in tested] == searched
 
 
 def test_prepares_splits_standardised_on_training_alone(tmp_path):
@@ -114,7 +128,7 @@ class Fixed(nn.Module):
 def test_measures_are_those_of_scikit_learn(classes):
     outputs = torch.randn(60, classes, generator=torch.Generator().manual_seed(0)).double()
     targets = torch.arange(60) % classes
-    measured = Measure(torch.zeros(60, 1), targets, tuple(SCORES))(Fixed(outputs))
+    measured = LabelMeasure(torch.zeros(60, 1), targets, tuple(SCORES))(Fixed(outputs))
     probabilities, guesses = outputs.softmax(1).numpy(), outputs.argmax(1).numpy()
     scores = probabilities[:, 1] if classes == 2 else probabilities
     assert measured == pytest.approx(
@@ -133,7 +147,7 @@ def test_extra_metrics_come_when_asked_for_and_are_nan_when_the_loss_is(tmp_path
     made.prepare(tmp_path)
     _, metrics = train(made)
     assert set(metrics[0]) == {"train_loss", "val_loss", "val_accuracy", "val_f1", "val_auroc"}
-    measured = Measure(torch.zeros(4, 1), torch.arange(4) % 2, ("val_f1",))(Fixed(torch.full((4, 2), float("nan"))))
+    measured = LabelMeasure(torch.zeros(4, 1), torch.arange(4) % 2, ("f1",))(Fixed(torch.full((4, 2), float("nan"))))
     assert np.isnan(measured["val_f1"])
 
 

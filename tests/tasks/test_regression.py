@@ -7,7 +7,7 @@ from torch import nn
 
 from hpsearch.errors import DataError
 from hpsearch.tasks import prepared
-from hpsearch.tasks.regression import Measure, Regression
+from hpsearch.tasks.regression import Regression, RegressionMeasure
 from hpsearch.tasks.splits import Shares
 from hpsearch.tasks.tables import Source
 from hpsearch.trial import Objective
@@ -41,7 +41,7 @@ def test_measures_are_those_of_scikit_learn_in_the_targets_units():
     generator = torch.Generator().manual_seed(0)
     outputs, targets = (torch.randn(40, 1, generator=generator).double() for _ in range(2))
     deviation, mean = 25.0, 100.0
-    measured = Measure(torch.zeros(40, 1), targets, deviation)(Fixed(outputs))
+    measured = RegressionMeasure(torch.zeros(40, 1), targets, deviation)(Fixed(outputs))
     guessed, true = (tensor.numpy() * deviation + mean for tensor in (outputs, targets))
     assert measured == pytest.approx(
         {

@@ -1,0 +1,213 @@
+"""What all tasks with data of their own share: they are read, split and written once, and a network trains on them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, Generic, Protocol, Self, TypeVar
+
+from hpsearch.errors import InputError
+from hpsearch.models import MODELS
+from hpsearch.models.inputs import Inputs
+from hpsearch.tasks import TASKS, prepared, tables
+from hpsearch.tasks.prepared import Arrays, Prepared
+from hpsearch.tasks.splits import Shares
+from hpsearch.trial import Json, Objective, TrialKind
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+    from hpsearch.config import DataConfig, SweepConfig
+    from hpsearch.training.loop import Learner, Measure
+    from hpsearch.training.trial import Trial
+
+
+class Digested(Protocol):
+    """Raw data: tables, texts, series. `digest` is its SHA-256 (hex)."""
+
+    @property
+    def digest(self) -> str: ...
+
+
+RawT = TypeVar("RawT", bound=Digested)
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """Raw data as they are trained on: in splits, in numbers. `meta` says what they are; "inputs" is there an `Inputs` as JSON."""
+
+    meta: Mapping[str, Json]
+    search: Arrays
+    test: Arrays
+
+
+@dataclass
+class DataTask(ABC, Generic[RawT]):
+    """A task with data of its own. Made and prepared without torch; pickles small, as the data stay in the prepared folder.
+
+    Args:
+        metrics: reported besides the default ones.
+        epochs: of one trial's full training.
+        patience: epochs without improvement of the first objective after which a training ends.
+    """
+
+    kind: ClassVar[str]
+    resumable: ClassVar[bool] = True
+
+    source: tables.Source
+    shares: Shares
+    objectives: Sequence[Objective]
+    model: str = "mlp"
+    metrics: Sequence[str] = ()
+    epochs: int = 20
+    patience: int | None = None
+    device: str = "auto"
+    prepared: Prepared | None = field(default=None, init=False)
+
+    @classmethod
+    def from_config(cls, config: SweepConfig) -> Self:
+        """The task of a sweep file that was checked against TASKS."""
+        task, training = config.task, config.training
+        return cls(
+            source=_source(task.data, config.directory),
+            shares=Shares(task.split.validation, task.split.test, task.split.seed),
+            objectives=config.objectives,
+            model=task.model or TASKS[task.kind].models[0],
+            metrics=tuple(task.metrics),
+            epochs=training.epochs,
+            patience=training.patience,
+            device=training.device,
+        )
+
+    @property
+    def meta(self) -> Mapping[str, Json]:
+        """Of the prepared data: digest, inputs, rows, and what the kind of task adds."""
+        assert self.prepared is not None, "the task is not prepared"
+        return self.prepared.meta
+
+    @property
+    def data_digest(self) -> str:
+        digest: str = self.meta["digest"]
+        return digest
+
+    @property
+    def wanted(self) -> frozenset[str]:
+        """The metrics asked for by name."""
+        return frozenset(self.metrics) | {objective.metric for objective in self.objectives}
+
+    def prepare(self, folder: Path) -> None:
+        """See Task."""
+        raw = self.read()
+        target = folder / f"{self.kind}-{self._fingerprint(raw)}"
+        self.prepared = prepared.find(target) or self._write(raw, target)
+        inputs = self.inputs({})
+        if inputs.kind not in MODELS[self.model].inputs:
+            raise InputError(_unsuited(self.model, inputs))
+
+    def _fingerprint(self, raw: RawT) -> str:
+        """Names all that the splits depend on."""
+        shares = [self.shares.validation, self.shares.test, self.shares.seed]
+        whole = [prepared.FORMAT, self.kind, raw.digest, shares, *self.depends_on()]
+        return hashlib.sha256(json.dumps(whole).encode()).hexdigest()[:16]
+
+    def _write(self, raw: RawT, folder: Path) -> Prepared:
+        encoded = self.encode(raw)
+        meta = {"digest": raw.digest, "data": str(self.source), **encoded.meta}
+        return prepared.write(folder, meta, encoded.search, encoded.test)
+
+    def static_metrics(self, parameters: Mapping[str, Json]) -> dict[str, float]:
+        """See Task."""
+        try:
+            count = MODELS[self.model].count_parameters(parameters, self.inputs(parameters), self.outputs)
+        except ValueError as error:
+            raise InputError(str(error)) from error
+        return {"parameters": count}
+
+    def run(self, trial: Trial) -> None:
+        """See Task. A re-test is measured on the test split too, after its last step."""
+        from hpsearch.training import device, loop
+        from hpsearch.training.stopping import Patience
+
+        assert self.prepared is not None, "the task is not prepared"
+        is_retest = trial.assignment.kind is TrialKind.RETEST
+        place = device.choose(self.device, trial.assignment.resources.gpus)
+        data = load_data(self.prepared.folder, str(place), is_retest)
+        model = MODELS[self.model].load()(trial.params, self.inputs(trial.params), self.outputs, trial.generator).to(place)
+        learner = self.learner(trial, model, data)
+        measure = self.measure(trial, data, "validation")
+        examine = self.measure(trial, data, "test") if is_retest else None
+        loop.train(trial, learner, measure, Patience(self.objectives[0], self.patience), examine)
+
+    def inputs(self, parameters: Mapping[str, Json]) -> Inputs:
+        """What one example is."""
+        return Inputs.from_json(self.meta["inputs"])
+
+    def depends_on(self) -> list[Json]:
+        """What the prepared data depend on, besides the raw data and the split."""
+        return [self.source.target]
+
+    @abstractmethod
+    def read(self) -> RawT:
+        """The raw data. Raises `DataError`."""
+
+    @property
+    @abstractmethod
+    def outputs(self) -> int:
+        """How many numbers the network gives for an example."""
+
+    @abstractmethod
+    def encode(self, raw: RawT) -> Encoded:
+        """Splits, and the numbers in them. Raises `DataError`."""
+
+    @abstractmethod
+    def learner(self, trial: Trial, model: nn.Module, data: Data) -> Learner:
+        """What the training loop trains."""
+
+    @abstractmethod
+    def measure(self, trial: Trial, data: Data, split: str) -> Measure:
+        """What is measured of the network on a split, "validation" or "test"; its metrics' names begin with PREFIX[split]."""
+
+
+PREFIX = {"validation": "val_", "test": "test_"}
+
+
+@dataclass(frozen=True, slots=True)
+class Data:
+    """Inputs and targets on a device, by split: (rows, ...) each. The test split is only there in a re-test."""
+
+    inputs: Mapping[str, torch.Tensor]
+    targets: Mapping[str, torch.Tensor]
+
+
+@lru_cache(maxsize=2)
+def load_data(folder: Path, device: str, with_test: bool) -> Data:
+    """A prepared folder's data; read once in a process."""
+    import torch
+
+    arrays = prepared.load_search(folder)
+    if with_test:
+        arrays = arrays | prepared.load_test(folder)
+
+    def on_device(named: Mapping[str, prepared.Array]) -> dict[str, torch.Tensor]:
+        return {split: torch.from_numpy(array).to(device) for split, array in named.items()}
+
+    return Data(on_device(arrays.inputs), on_device(arrays.targets))
+
+
+def _unsuited(model: str, inputs: Inputs) -> str:
+    suited = ", ".join(name for name, entry in MODELS.items() if inputs.kind in entry.inputs and entry.predicts == MODELS[model].predicts)
+    kinds = " or ".join(MODELS[model].inputs)
+    return f"model {model} takes {kinds}, and an example of these data is {inputs.kind} of shape {inputs.shape}; use {suited}"
+
+
+def _source(data: str | DataConfig | None, directory: Path) -> tables.Source:
+    assert data is not None, "a sweep file without data is refused before"
+    if isinstance(data, str):
+        return tables.Source("builtin", data)
+    return tables.Source(data.format, str(directory / data.path), data.target)

@@ -1,0 +1,39 @@
+"""A table's inputs as numbers to train on: standardised, its categorical columns as indicators; all fitted on the training split."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hpsearch.models.inputs import Inputs
+from hpsearch.tasks.splits import Scale, Split
+from hpsearch.tasks.tables import Table
+from hpsearch.trial import Json
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedInputs:
+    """Inputs of each split, and what meta.json says of them."""
+
+    splits: Mapping[str, NDArray[np.float32]]
+    meta: Mapping[str, Json]
+
+
+def encode_inputs(table: Table, split: Split) -> EncodedInputs:
+    """The numbers standardised, and an indicator for each value of a categorical column beside them."""
+    rows = {"train": split.train, "validation": split.validation, "test": split.test}
+    scale = Scale.fit(table.inputs[split.train])
+    splits = {name: scale.apply(table.inputs[chosen]) for name, chosen in rows.items()}
+    features = list(table.features)
+    meta = {
+        "inputs": Inputs("rows", splits["train"].shape[1:]).to_json(),
+        "features": features,
+        "target": table.target_name,
+        "mean": scale.mean.ravel().tolist(),
+        "deviation": scale.deviation.ravel().tolist(),
+        "rows": {name: len(chosen) for name, chosen in rows.items()},
+    }
+    return EncodedInputs(splits, meta)

@@ -27,6 +27,9 @@ class DataConfig(Section):
     images: Text | None = Field(None, description="A folder that has a folder of images for each class.", examples=["flowers"])
     target: Name | None = Field(None, description="The column to predict.", examples=["price"])
 
+    text: Name | None = Field(None, description="Of kind text_classification: the column of texts.", examples=["review"])
+    time: Name | None = Field(None, description="Of kind forecasting: the column that orders the rows.", examples=["date"])
+
     @model_validator(mode="after")
     def _has_one_source(self) -> Self:
         given = [name for name in FORMATS if getattr(self, name) is not None]
@@ -74,10 +77,19 @@ def _command(value: Any) -> Any:
 
 Data = Annotated[Annotated[Name, Tag("<name>")] | Annotated[DataConfig, Tag("<file>")], Discriminator(_kind_of_data)]
 Names = Annotated[tuple[Name, ...], BeforeValidator(as_tuple)]
+Label = Annotated[str | int | float | bool, Field(union_mode="smart")]
+Labels = Annotated[tuple[Label, ...], BeforeValidator(lambda value: (value,) if isinstance(value, str | int | float) else as_tuple(value))]
 _TEXTS = {"anyOf": [{"type": "string", "minLength": 1}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]}
 Command = Annotated[tuple[Text, ...], Field(min_length=1), BeforeValidator(_command), WithJsonSchema(_TEXTS)]
 
-_ONLY_FOR = {"target": ("function",), "run": ("command",), "resumable": ("function", "command")}
+_ONLY_FOR = {
+    "target": ("function",),
+    "run": ("command",),
+    "resumable": ("function", "command"),
+    "horizon": ("forecasting",),
+    "season": ("forecasting",),
+    "normal": ("anomaly_detection",),
+}
 
 
 class TaskConfig(Section):
@@ -94,10 +106,14 @@ class TaskConfig(Section):
         None, description="Of kind function or command: whether it can go on from a checkpoint.", examples=[True]
     )
 
+    horizon: Count | None = Field(None, description="Of kind forecasting: how many steps ahead; by default 1.", examples=[12])
+    season: Count | None = Field(None, description="Of kind forecasting: after how many steps it repeats itself.", examples=[24])
+    normal: Labels = Field((), description="Of kind anomaly_detection: the values of the target that are normal.", examples=[[0]])
+
     @model_validator(mode="after")
     def _suits_its_kind(self) -> Self:
         for name, kinds in _ONLY_FOR.items():
-            if getattr(self, name) is not None and self.kind not in kinds:
+            if getattr(self, name) not in (None, ()) and self.kind not in kinds:
                 cure = "the column to predict goes into task.data" if name == "target" else "remove it"
                 raise Problems.one(f"is only for kind {' or '.join(kinds)}, and the kind is {self.kind}; {cure}", name)
         return self

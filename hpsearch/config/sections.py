@@ -83,6 +83,7 @@ _TEXTS = {"anyOf": [{"type": "string", "minLength": 1}, {"type": "array", "items
 Command = Annotated[tuple[Text, ...], Field(min_length=1), BeforeValidator(_command), WithJsonSchema(_TEXTS)]
 
 _ONLY_FOR = {
+    "attack": ("classification",),
     "target": ("function",),
     "run": ("command",),
     "resumable": ("function", "command"),
@@ -90,6 +91,20 @@ _ONLY_FOR = {
     "season": ("forecasting",),
     "normal": ("anomaly_detection",),
 }
+
+
+class AttackConfig(Section):
+    """What `robust_accuracy` is measured under, the same for all trials; it is reported where this is given."""
+
+    kind: Literal["fgsm", "pgd"] = Field("pgd", description="One step of the gradient's sign, or several, projected.", examples=["pgd"])
+    epsilon: float = Field(0.1, gt=0, le=1, description="The largest change of a pixel; 1 is from darkest to lightest.", examples=[0.1])
+    steps: Count | None = Field(None, description="Of pgd; null: 10.", examples=[10])
+
+    @model_validator(mode="after")
+    def _takes_steps(self) -> Self:
+        if self.steps is not None and self.kind == "fgsm":
+            raise Problems.one(f"is only for kind pgd, got {self.steps} for fgsm, which takes one step; remove it", "steps")
+        return self
 
 
 class TaskConfig(Section):
@@ -100,6 +115,11 @@ class TaskConfig(Section):
     model: Name | None = Field(None, description="The family of networks.", examples=["mlp"])
     split: SplitConfig = Field(SplitConfig(), description="Shares for validation and test.", examples=[{"validation": 0.15, "test": 0.15}])
     metrics: Names = Field((), description="Metrics to report besides the usual ones.", examples=[["val_f1"]])
+    attack: AttackConfig | None = Field(
+        None,
+        description="On images, of kind classification: report robust_accuracy under this.",
+        examples=[{"kind": "pgd", "epsilon": 0.1}],
+    )
     target: Text | None = Field(None, description="Of kind function: `module:function`.", examples=["my_training:train"])
     run: Command | None = Field(None, description="Of kind command: what to run.", examples=["python train.py"])
     resumable: bool | None = Field(

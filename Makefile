@@ -4,7 +4,7 @@ BIN := .venv/bin
 INSTALLED := .venv/installed
 PYTEST := $(BIN)/python -m pytest -n 2
 
-.PHONY: setup sweep test check bench ui clean
+.PHONY: setup sweep test test-gpu check bench ui clean
 .DEFAULT_GOAL := setup
 
 setup: $(INSTALLED)
@@ -24,6 +24,10 @@ sweep: setup
 test: setup
 	$(PYTEST)
 
+test-gpu: setup
+	@$(BIN)/python -c 'import sys, torch; sys.exit(not torch.cuda.is_available())' || { echo "torch sees no GPU here" >&2; exit 1; }
+	$(BIN)/python -m pytest tests/gpu
+
 check: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -33,6 +37,7 @@ check: setup
 bench: setup
 	$(BIN)/python -m benchmarks.overhead
 	$(BIN)/python -m benchmarks.memory
+	$(BIN)/python -m benchmarks.families
 
 ui: setup
 	$(BIN)/hpsearch ui

@@ -33,6 +33,16 @@ def environment() -> dict[str, str]:
     return {**kept, "MLFLOW_DISABLE_TELEMETRY": "true", "PYTHONWARNINGS": "ignore", "PYTHONPATH": str(ROOT)}
 
 
+def run_hpsearch(folder: Path, *words: str) -> dict[str, Any]:
+    """The JSON object that a command of hpsearch, run in `folder`, prints at last."""
+    script = str(Path(sys.executable).with_name("hpsearch"))
+    done = subprocess.run([script, *words, "--json"], cwd=folder, env=environment(), capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        sys.exit(f"hpsearch {' '.join(words)} ended with {done.returncode}:\n{done.stderr}")
+    said: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return said
+
+
 def run_sweep(file: str, trials: int, home: Path, watch: Callable[[int], None] = lambda _: None) -> SweepRun:
     """Run `benchmarks/FILE`; `watch` is called with the command's pid every 50 ms while it runs."""
     script = str(Path(sys.executable).with_name("hpsearch"))

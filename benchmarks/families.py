@@ -1,0 +1,152 @@
+"""Every shipped sweep file in full: its baseline, its best, and whether it reaches the figure that its family promises.
+
+`python -m benchmarks.families [NAME…] [--json]`; the exit status is 1 where a figure is missed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks.command import ROOT, run_hpsearch
+
+FOLDER = ROOT / "search_spaces"
+MOST_S = 180.0
+"""How long a sweep may take on two quiet cores."""
+
+
+@dataclass(frozen=True)
+class Promise:
+    """What the best trial of a file has to reach. A metric of the test split is measured by training it once more, as a re-test."""
+
+    metric: str
+    at_least: float | None = None
+    at_most: float | None = None
+
+    def is_kept(self, value: float) -> bool:
+        return (self.at_least is None or value >= self.at_least) and (self.at_most is None or value <= self.at_most)
+
+    def __str__(self) -> str:
+        return f"{self.metric} >= {self.at_least}" if self.at_least is not None else f"{self.metric} <= {self.at_most}"
+
+
+PROMISES: Mapping[str, Promise] = {
+    "breast_cancer_mlp": Promise("val_accuracy", at_least=0.97),
+    "diabetes_mlp": Promise("test_r2", at_least=0.40),
+    "digits_anomaly": Promise("val_auroc", at_least=0.90),
+    "digits_clusters": Promise("val_nmi", at_least=0.75),
+    "digits_cnn": Promise("val_accuracy", at_least=0.985),
+}
+"""A name for a file that ships; every other one has to beat its baseline."""
+
+
+@dataclass(frozen=True)
+class Swept:
+    """One file's sweep."""
+
+    name: str
+    task: str
+    model: str
+    metric: str
+    baseline: float
+    best: float
+    trials: int
+    wall_s: float
+    promise: str
+    reached: float
+    is_kept: bool
+
+    def line(self) -> str:
+        """As a row of the table."""
+        kept = "kept" if self.is_kept else "MISSED"
+        return (
+            f"{self.name:18} {self.task:20} {self.model:12} {self.metric:22} {self.baseline:9.4f} {self.best:9.4f} "
+            f"{self.trials:6} {self.wall_s:7.1f}  {kept:6} {self.promise} (reached {self.reached:.4f})"
+        )
+
+
+HEAD = f"{'file':18} {'task':20} {'model':12} {'metric':22} {'baseline':>9} {'best':>9} {'trials':>6} {'seconds':>7}"
+
+
+def sweep(file: Path, folder: Path) -> Swept:
+    """Run a file in a home of its own."""
+    from hpsearch import load
+
+    config = load(file)
+    home = ("--home", str(folder / "home"))
+    result = run_hpsearch(folder, "run", str(file), *home)
+    shown = run_hpsearch(folder, "show", config.name, *home)
+    objective, best = config.objectives[0], result["best"][0]
+    values = [trial["values"].get(objective.metric) for trial in shown["trials"] if trial["kind"] == "baseline"]
+    baseline = max(values) if objective.goal == "maximize" else min(values)
+    value = best["values"][objective.metric]
+    promise = PROMISES.get(file.stem) or _beats(objective.metric, objective.goal, baseline)
+    reached = retested(file, best, shown, folder)[promise.metric] if promise.metric.startswith("test_") else best["values"][promise.metric]
+    return Swept(
+        file.stem, config.task.kind, config.task.model or "", objective.metric, baseline, value, len(shown["trials"]),
+        result["wall_s"], str(promise), reached, promise.is_kept(reached) and result["wall_s"] <= MOST_S,
+    )  # fmt: skip
+
+
+def _beats(metric: str, goal: str, baseline: float) -> Promise:
+    return Promise(metric, at_least=baseline) if goal == "maximize" else Promise(metric, at_most=baseline)
+
+
+def retested(file: Path, best: Mapping[str, Any], shown: Mapping[str, Any], folder: Path) -> Mapping[str, float]:
+    """The last metrics of a trial that is trained once more, with its own seed, and measured on the test split."""
+    from hpsearch import load
+    from hpsearch.config.home import Home
+    from hpsearch.plan import make_plan
+    from hpsearch.training import run_assignment
+    from hpsearch.trial import Assignment, Report, TrialKind, derive_seed
+
+    config = load(file)
+    plan = make_plan(config)
+    plan.prepare(Home(folder / "retest", "", ""))
+    steps: list[Mapping[str, float]] = []
+
+    class Kept:
+        def report(self, report: Report, last: bool) -> None:
+            steps.append(report.metrics)
+
+    trial = next(trial for trial in shown["trials"] if trial["number"] == best["trial"])
+    seed = derive_seed(config.search.seed, "trial", best["trial"])
+    assignment = Assignment(best["trial"], 1, TrialKind.RETEST, best["params"], seed, trial["steps"])
+    run_assignment(plan.task, assignment, Kept(), folder / "checkpoints")
+    return steps[-1]
+
+
+def sweeps(names: list[str]) -> Iterator[Swept]:
+    """One after another, a line each as they end."""
+    files = sorted(file for file in FOLDER.glob("*.yaml") if not names or file.stem in names)
+    for file in files:
+        with tempfile.TemporaryDirectory(prefix="hpsearch-families-") as folder:
+            swept = sweep(file, Path(folder))
+        print(swept.line(), file=sys.stderr, flush=True)
+        yield swept
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.families", description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("names", nargs="*", metavar="NAME", help="of search_spaces, without .yaml (default: all)")
+    parser.add_argument("--json", action="store_true", help="print one JSON object instead of the table")
+    chosen = parser.parse_args()
+    if unknown := sorted(set(chosen.names) - {file.stem for file in FOLDER.glob("*.yaml")}):
+        parser.error(f"search_spaces/ has no {', '.join(unknown)}")
+    print(HEAD, file=sys.stderr)
+    done = list(sweeps(chosen.names))
+    if chosen.json:
+        print(json.dumps([asdict(each) for each in done]))
+    else:
+        print("\n".join([HEAD, *(each.line() for each in done)]))
+    return 0 if all(each.is_kept for each in done) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,35 @@
+"""Tokens into vectors, and which of them are tokens at all: id 0 is padding, at the end."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from hpsearch.models.dropout import RandomSource
+
+PADDING = 0
+
+
+class TokenEmbedding(nn.Module):
+    """A vector for each id, about one long at first; padding is zeros, and stays so. It learns vocabulary * width numbers."""
+
+    def __init__(self, vocabulary: int, width: int, random: RandomSource) -> None:
+        super().__init__()
+        drawn = torch.randn(vocabulary, width, generator=random("init", torch.device("cpu"))) * width**-0.5
+        drawn[PADDING] = 0.0
+        self.weight = nn.Parameter(drawn)
+
+    def forward(self, ids: Tensor) -> Tensor:
+        """ids: (batch, steps) of int64; gives (batch, steps, width)."""
+        return functional.embedding(ids, self.weight, padding_idx=PADDING)
+
+    def extra_repr(self) -> str:
+        return "vocabulary={}, width={}".format(*self.weight.shape)
+
+
+def token_mask(ids: Tensor) -> Tensor:
+    """Where `ids`, (batch, steps), are no padding. Of a text with no token the first step counts, so that no mean is over nothing."""
+    mask = ids != PADDING
+    mask[:, 0] = True
+    return mask

@@ -50,7 +50,8 @@ class ModelEntry:
 
 MODELS: Mapping[str, ModelEntry] = {
     "mlp": ModelEntry("hpsearch.models.mlp:MLP", "hpsearch.models.mlp_plan", ("rows", "image", "sequence")),
+    "rnn": ModelEntry("hpsearch.models.rnn:RNN", "hpsearch.models.rnn_plan", ("image", "sequence", "tokens")),
 }
 
-MODELS_TO_COME = ("cnn", "rnn", "transformer", "autoencoder", "gan")
+MODELS_TO_COME = ("cnn", "transformer", "autoencoder", "gan")
 """Names that sweep files may hold later."""

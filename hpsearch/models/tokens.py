@@ -29,7 +29,7 @@ class TokenEmbedding(nn.Module):
 
 
 def token_mask(ids: Tensor) -> Tensor:
-    """Where `ids`, (batch, steps), are no padding. Of a text with no token the first step counts, so that no mean is over nothing."""
-    mask = ids != PADDING
-    mask[:, 0] = True
-    return mask
+    """Of `ids`, (batch, steps), those before the padding at the end; at least the first, so that no mean is over nothing."""
+    place = torch.arange(1, ids.shape[1] + 1, device=ids.device)
+    length = (place * (ids != PADDING)).amax(1, keepdim=True).clamp(min=1)
+    return place <= length

@@ -48,7 +48,9 @@ def test_the_seed_decides():
 
 
 def test_the_mask_leaves_padding_out_and_the_first_step_of_an_empty_text_in():
-    expected = [[True, True, True, False], [True, False, False, False]]
-    assert token_mask(IDS[:2]).tolist() == expected
+    assert token_mask(IDS[:2]).tolist() == [[True, True, True, False], [True, False, False, False]]
     assert token_mask(torch.zeros(1, 3, dtype=torch.int64)).tolist() == [[True, False, False]]
-    assert IDS[0].tolist() == [3, 1, 4, 0]
+
+
+def test_a_zero_between_tokens_is_no_end():
+    assert token_mask(torch.tensor([[0, 2, 0, 3, 0]])).tolist() == [[True, True, True, True, False]]

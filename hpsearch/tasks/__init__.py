@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Literal
 from hpsearch.models.hyperparameter import Hyperparameter
 from hpsearch.tasks.hyperparameters import LABEL_HYPERPARAMETERS
 from hpsearch.tasks.task import Task
+from hpsearch.training.attacks_plan import ADVERSARIAL_HYPERPARAMETERS
+from hpsearch.training.augmentation_plan import AUGMENTATION_HYPERPARAMETERS
 
 if TYPE_CHECKING:
     from hpsearch.config import SweepConfig
@@ -61,12 +63,13 @@ CLASSIFICATION = TaskEntry(
         "val_balanced_accuracy": "maximize",
         "val_f1": "maximize",
         "val_auroc": "maximize",
+        "robust_accuracy": "maximize",
     },
     default_metrics=("train_loss", "val_loss", "val_accuracy"),
     data=("breast_cancer", "digits", "iris", "wine"),
     formats=TABLES,
     models=("mlp",),
-    hyperparameters=LABEL_HYPERPARAMETERS,
+    hyperparameters=(*LABEL_HYPERPARAMETERS, *AUGMENTATION_HYPERPARAMETERS, *ADVERSARIAL_HYPERPARAMETERS),
 )
 
 REGRESSION = TaskEntry(

@@ -2,28 +2,53 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
 
 from hpsearch.tasks import tables
 from hpsearch.tasks.data_task import PREFIX, Data, DataTask, Encoded
 from hpsearch.tasks.encoding import encode_inputs
 from hpsearch.tasks.labels import LabelLoss, LabelMeasure, describe_classes, find_classes, wanted_scores
 from hpsearch.tasks.prepared import Arrays
+from hpsearch.tasks.robust import METRIC, RobustLoss, RobustMeasure, attack_of, check_robust
 from hpsearch.tasks.splits import split_stratified
 from hpsearch.tasks.tables import Table
+from hpsearch.training.attacks_plan import Attack
 
 if TYPE_CHECKING:
-    import torch
     from torch import nn
 
+    from hpsearch.config import SweepConfig
+    from hpsearch.training.attacks import PixelRange
     from hpsearch.training.loop import Learner, Measure
     from hpsearch.training.trial import Trial
 
 
+@dataclass
 class Classification(DataTask[Table]):
-    """Predicts one of several classes; the training loss is cross-entropy."""
+    """Predicts one of several classes; the training loss is cross-entropy.
+
+    Args:
+        attack: what `robust_accuracy` is measured under; None: it is not.
+        named: by the space; what suits no such inputs is refused once they are known.
+    """
 
     kind = "classification"
+
+    attack: Attack | None = None
+    named: Collection[str] = ()
+
+    @classmethod
+    def from_config(cls, config: SweepConfig) -> Self:
+        made = super().from_config(config)
+        made.attack, made.named = attack_of(config), (*config.space.parameters, *config.space.fixed)
+        return made
+
+    def prepare(self, folder: Path) -> None:
+        super().prepare(folder)
+        check_robust(self.inputs({}).kind, self.named, self.attack)
 
     @property
     def outputs(self) -> int:
@@ -46,11 +71,19 @@ class Classification(DataTask[Table]):
 
         inputs, targets = data.inputs["train"], data.targets["train"]
         compare = LabelLoss(trial.params, self.meta["train_class_counts"], inputs.device)
-
-        def loss(model: nn.Module, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-            return compare(model(x), y)
-
-        return Student(trial, model, Lesson(inputs, targets, loss, self.epochs))
+        return Student(trial, model, Lesson(inputs, targets, RobustLoss(trial, compare, self._pixels(data)), self.epochs))
 
     def measure(self, trial: Trial, data: Data, split: str) -> Measure:
-        return LabelMeasure(data.inputs[split], data.targets[split], wanted_scores(self.wanted), PREFIX[split])
+        inputs, targets = data.inputs[split], data.targets[split]
+        measure = LabelMeasure(inputs, targets, wanted_scores(self.wanted), PREFIX[split])
+        pixels = self._pixels(data)
+        if self.attack is None or pixels is None:
+            return measure
+        name = METRIC if split == "validation" else PREFIX[split] + METRIC
+        return RobustMeasure(measure, name, (inputs, targets), self.attack, pixels)
+
+    def _pixels(self, data: Data) -> PixelRange | None:
+        """What attacks and augmentation must know of images."""
+        from hpsearch.training.attacks import PixelRange
+
+        return PixelRange.of(data.inputs["train"]) if self.inputs({}).kind == "image" else None

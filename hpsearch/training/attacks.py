@@ -34,9 +34,9 @@ class PixelRange:
     lightest: Tensor
 
     @classmethod
-    def standardised(cls, mean: Tensor, deviation: Tensor, darkest: float = 0.0, lightest: float = 1.0) -> Self:
-        """That of (pixel - mean) / deviation, for pixels from `darkest` to `lightest`."""
-        return cls((darkest - mean) / deviation, (lightest - mean) / deviation)
+    def of(cls, images: Tensor) -> Self:
+        """What (examples, channels, height, width) span, channel by channel: a training split has black and white pixels enough."""
+        return cls(images.amin((0, 2, 3))[:, None, None], images.amax((0, 2, 3))[:, None, None])
 
     def clip(self, images: Tensor) -> Tensor:
         return torch.clamp(images, self.darkest, self.lightest)

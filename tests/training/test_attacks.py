@@ -16,7 +16,8 @@ from hpsearch.training.flat import FlatParameters
 from hpsearch.training.loop import shuffled
 
 UNIT = PixelRange(torch.tensor(0.0), torch.tensor(1.0))
-PER_CHANNEL = PixelRange.standardised(torch.tensor([0.2, 0.5, 0.7]).view(3, 1, 1), torch.tensor([0.1, 0.3, 2.0]).view(3, 1, 1))
+MEAN, DEVIATION = torch.tensor([0.2, 0.5, 0.7]).view(3, 1, 1), torch.tensor([0.1, 0.3, 2.0]).view(3, 1, 1)
+PER_CHANNEL = PixelRange(-MEAN / DEVIATION, (1 - MEAN) / DEVIATION)
 BOTH = [Attack("fgsm", 0.1), Attack("pgd", 0.1, 5)]
 
 
@@ -47,12 +48,14 @@ def attacked(attack, model, x, y, pixels, seed=0):
     return under(attack, model, cross_entropy(model, y), x, pixels, generator(seed))
 
 
-def test_the_range_of_standardised_pixels():
-    pixels = PixelRange.standardised(torch.tensor(4.0), torch.tensor(2.0), 0.0, 16.0)
-    assert (float(pixels.darkest), float(pixels.lightest)) == (-2.0, 6.0)
-    raw = torch.tensor([-1.0, 0.0, 0.25, 1.0, 3.0]).view(5, 1, 1, 1)
-    mean, deviation = torch.tensor([0.2, 0.5, 0.7]).view(3, 1, 1), torch.tensor([0.1, 0.3, 2.0]).view(3, 1, 1)
-    torch.testing.assert_close(PER_CHANNEL.clip((raw - mean) / deviation) * deviation + mean, raw.clamp(0, 1).expand(5, 3, 1, 1))
+def test_the_range_of_images_is_that_of_their_pixels_standardised_or_not():
+    raw = torch.rand(20, 3, 4, 4, generator=generator())
+    raw[3, :, 1, 1], raw[5, :, 0, 2] = 0.0, 1.0
+    pixels = PixelRange.of((raw - MEAN) / DEVIATION)
+    torch.testing.assert_close(pixels.darkest, PER_CHANNEL.darkest)
+    torch.testing.assert_close(pixels.lightest, PER_CHANNEL.lightest)
+    beyond = torch.tensor([-1.0, 0.0, 0.25, 1.0, 3.0]).view(5, 1, 1, 1)
+    torch.testing.assert_close(pixels.clip((beyond - MEAN) / DEVIATION) * DEVIATION + MEAN, beyond.clamp(0, 1).expand(5, 3, 1, 1))
 
 
 @pytest.mark.parametrize("pixels", [UNIT, PER_CHANNEL], ids=["unit", "per channel"])
@@ -302,11 +305,10 @@ class Digits:
 
     def __init__(self):
         raw = read_builtin("digits")
-        mean, deviation = raw.inputs[:1200].mean(), raw.inputs[:1200].std()
-        self.x = torch.tensor((raw.inputs - mean) / deviation, dtype=torch.float32).view(-1, 1, 8, 8)
+        mean, self.deviation = raw.inputs[:1200].mean(), raw.inputs[:1200].std()
+        self.x = torch.tensor((raw.inputs - mean) / self.deviation, dtype=torch.float32).view(-1, 1, 8, 8)
         self.y = torch.tensor(raw.target, dtype=torch.int64)
-        self.pixels = PixelRange.standardised(torch.tensor(mean), torch.tensor(deviation), 0.0, 16.0)
-        self.pixels = PixelRange(self.pixels.darkest.float(), self.pixels.lightest.float())
+        self.pixels = PixelRange.of(self.x[:1200])
 
     def train(self, epochs=8, seed=0, **parameters):
         model = network((1, 8, 8), seed=seed, hidden_units=64, num_layers=1, activation="relu")
@@ -340,6 +342,7 @@ def plain(digits):
 
 def test_digits_are_in_their_range(digits):
     assert torch.equal(digits.pixels.clip(digits.x), digits.x)
+    assert float(digits.pixels.lightest - digits.pixels.darkest) == pytest.approx(16 / digits.deviation)
 
 
 def test_pgds_loss_is_mostly_no_less_than_fgsms(digits, plain):

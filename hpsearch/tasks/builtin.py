@@ -12,15 +12,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpsearch.errors import DataError, unknown
+from hpsearch.models.inputs import InputKind
 
 
 @dataclass(frozen=True, slots=True)
 class Raw:
-    """inputs: (rows, features); target: (rows,), of indices into `classes` if there are any."""
+    """inputs: (rows, ...) of a kind; target: (rows,), of indices into `classes` if there are any."""
 
     inputs: NDArray[np.float64]
     target: NDArray[np.float64]
     classes: tuple[str, ...] = ()
+    kind: InputKind = "rows"
 
 
 def read_builtin(name: str) -> Raw:
@@ -45,9 +47,10 @@ def _folder() -> Path:
 
 
 def _digits() -> Raw:
+    """Pictures of 8 by 8 pixels from 0 to 16, here in [0, 1]."""
     with gzip.open(_folder() / "digits.csv.gz", "rt", encoding="utf-8") as file:
         rows = np.loadtxt(file, delimiter=",")
-    return Raw(rows[:, :-1], rows[:, -1], tuple(map(str, range(10))))
+    return Raw(rows[:, :-1].reshape(-1, 1, 8, 8) / 16, rows[:, -1], tuple(map(str, range(10))), "image")
 
 
 def _labelled(file_name: str) -> Raw:

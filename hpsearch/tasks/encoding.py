@@ -25,11 +25,11 @@ class EncodedInputs:
 def encode_inputs(table: Table, split: Split) -> EncodedInputs:
     """The numbers standardised, and an indicator for each value of a categorical column beside them."""
     rows = {"train": split.train, "validation": split.validation, "test": split.test}
-    scale = Scale.fit(table.inputs[split.train])
+    scale = Scale.fit(table.inputs[split.train], table.kind)
     splits = {name: scale.apply(table.inputs[chosen]) for name, chosen in rows.items()}
     features = list(table.features)
     meta = {
-        "inputs": Inputs("rows", splits["train"].shape[1:]).to_json(),
+        "inputs": Inputs(table.kind, splits["train"].shape[1:]).to_json(),
         "features": features,
         "target": table.target_name,
         "mean": scale.mean.ravel().tolist(),

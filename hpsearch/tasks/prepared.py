@@ -23,7 +23,7 @@ from hpsearch.trial import Json
 
 Array: TypeAlias = NDArray[Any]
 
-FORMAT = 2
+FORMAT = 3
 """Part of a prepared folder's name: folders of another format are left alone."""
 
 

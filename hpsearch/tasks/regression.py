@@ -39,7 +39,7 @@ class Regression(DataTask[Table]):
         """Targets are standardised, (rows, 1)."""
         target = _numbers(raw)
         split = split_rows(len(target), self.shares)
-        scale = Scale.fit(target[split.train])
+        scale = Scale.fit(target[split.train], "rows")
         targets = scale.apply(target)[:, None]
         encoded = encode_inputs(raw, split)
         meta = {**encoded.meta, "target_mean": float(scale.mean), "target_deviation": float(scale.deviation)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpsearch.errors import DataError
+from hpsearch.models.inputs import InputKind
 
 Indices = NDArray[np.intp]
 
@@ -91,6 +93,10 @@ def _cut(groups: list[Indices], validation: list[int], test: list[int], seed: in
     return Split(*(np.sort(np.concatenate(part)) for part in parts))
 
 
+_TOGETHER: Mapping[InputKind, tuple[int, ...]] = {"rows": (0,), "sequence": (0, 1), "image": (0, 2, 3)}
+"""Over which axes values share a mean and a deviation."""
+
+
 @dataclass(frozen=True, slots=True)
 class Scale:
     """An affine map to mean 0 and deviation 1; where all values are equal, only the mean is taken away."""
@@ -99,18 +105,20 @@ class Scale:
     deviation: NDArray[np.float64]
 
     @classmethod
-    def fit(cls, values: NDArray[np.float64]) -> Scale:
-        """values: (rows, ...); each entry of a row is scaled for itself.
+    def fit(cls, values: NDArray[Any], kind: InputKind) -> Scale:
+        """values: (rows, ...) of this kind. Columns of rows, features of sequences, and channels of images are each scaled for themselves.
 
         Raises:
             DataError: values so large that their variance is not a number.
         """
+        together = _TOGETHER[kind] if values.ndim > 1 else (0,)
         with np.errstate(over="ignore", invalid="ignore"):
-            deviation = values.std(axis=0)
+            deviation = values.std(axis=together, dtype=np.float64, keepdims=True)[0]
         if not np.isfinite(deviation).all():
             raise DataError(f"values as large as {np.abs(values).max():.3g} cannot be standardised; rescale them")
-        constant = values.min(axis=0) == values.max(axis=0)  # rounding may leave a constant column a deviation of 1e-17
-        return cls(values.mean(axis=0), np.where(constant | (deviation == 0), 1.0, deviation))
+        constant = (values.min(axis=together, keepdims=True) == values.max(axis=together, keepdims=True))[0]  # rounding may leave it 1e-17
+        mean = values.mean(axis=together, dtype=np.float64, keepdims=True)[0]
+        return cls(mean, np.where(constant | (deviation == 0), 1.0, deviation))
 
     def apply(self, values: NDArray[Any]) -> NDArray[np.float32]:
         """The values, scaled."""

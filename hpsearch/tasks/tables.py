@@ -6,7 +6,7 @@ import hashlib
 import stat
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpsearch.errors import DataError, unknown
+from hpsearch.models.inputs import InputKind
 from hpsearch.tasks.builtin import read_builtin
 
 if TYPE_CHECKING:
@@ -41,6 +42,8 @@ class Table:
         target: (rows,) of numbers or strings.
         features: a name for each input of an example, flattened.
         digest: SHA-256 (hex) of the raw data.
+        kind: what one example is; images are in [0, 1].
+        categorical: (rows,) strings of each column that is no number; rows alone have them.
     """
 
     inputs: NDArray[np.float64]
@@ -48,6 +51,8 @@ class Table:
     features: tuple[str, ...]
     target_name: str
     digest: str
+    kind: InputKind = "rows"
+    categorical: Mapping[str, NDArray[np.str_]] = field(default_factory=dict)
 
 
 def read(source: Source) -> Table:
@@ -78,9 +83,9 @@ def _check_ordinary(path: Path) -> None:
 def _builtin(name: str) -> Table:
     data = read_builtin(name)
     digest = hashlib.sha256(data.inputs.tobytes() + data.target.tobytes()).hexdigest()
-    features = tuple(f"x[{index}]" for index in range(data.inputs.shape[1]))
+    features = _index_names(data.inputs)
     target = np.array(data.classes)[data.target.astype(int)] if data.classes else data.target
-    return Table(data.inputs, target, features, "y", digest)
+    return Table(data.inputs, target, features, "y", digest, data.kind)
 
 
 def _read_csv(path: Path, target: str | None, digest: str) -> Table:
@@ -211,8 +216,11 @@ def _from_arrays(x: NDArray[Any], y: NDArray[Any], target: str, path: Path, dige
     y = y.reshape(-1)
     if y.dtype.kind == "f":
         _check_present(np.isnan(y), target, path)
-    features = tuple(f"x[{', '.join(map(str, index))}]" for index in np.ndindex(x.shape[1:]))
-    return _checked(x.astype(np.float64), y, features, target, digest, path)
+    return _checked(x.astype(np.float64), y, _index_names(x), target, digest, path)
+
+
+def _index_names(x: NDArray[Any]) -> tuple[str, ...]:
+    return tuple(f"x[{', '.join(map(str, index))}]" for index in np.ndindex(x.shape[1:]))
 
 
 def _checked(

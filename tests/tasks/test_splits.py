@@ -77,18 +77,18 @@ def test_too_few_rows_are_counted():
 
 def test_scales_as_scikit_learn_does():
     values = np.random.default_rng(0).normal(3, [1, 100, 1e-6], (50, 3))
-    np.testing.assert_allclose(Scale.fit(values).apply(values), StandardScaler().fit_transform(values), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(Scale.fit(values, "rows").apply(values), StandardScaler().fit_transform(values), rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("constant", [0.0, 0.1, 1e9, -7.3])
 def test_a_constant_column_becomes_zero(constant):
     """0.1 has a deviation of 1e-17 from its own mean, by rounding."""
     values = np.column_stack([np.full(50, constant), np.arange(50.0)])
-    scaled = Scale.fit(values).apply(values)
+    scaled = Scale.fit(values, "rows").apply(values)
     np.testing.assert_allclose(scaled[:, 0], 0, atol=1e-5)
     assert scaled[:, 1].std() == pytest.approx(1, rel=1e-5)
 
 
 def test_values_too_large_to_square_are_refused():
     with pytest.raises(DataError, match="cannot be standardised"):
-        Scale.fit(np.array([[1e300], [-1e300]]))
+        Scale.fit(np.array([[1e300], [-1e300]]), "rows")

@@ -10,7 +10,14 @@ from hpsearch.errors import DataError
 from hpsearch.tasks.tables import Source, read
 
 
-@pytest.mark.parametrize("name", ["digits", "breast_cancer", "wine", "iris"])
+def test_digits_are_images_of_scikit_learn():
+    table, theirs = read(Source("builtin", "digits")), datasets.load_digits()
+    assert table.kind == "image"
+    np.testing.assert_array_equal(table.inputs, theirs.images[:, None] / 16)
+    np.testing.assert_array_equal(table.target, theirs.target.astype(str))
+
+
+@pytest.mark.parametrize("name", ["breast_cancer", "wine", "iris"])
 def test_built_in_classes_are_those_of_scikit_learn(name):
     table, theirs = read(Source("builtin", name)), getattr(datasets, f"load_{name}")()
     np.testing.assert_array_equal(table.inputs, theirs.data)

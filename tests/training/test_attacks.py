@@ -342,7 +342,7 @@ def plain(digits):
 
 def test_digits_are_in_their_range(digits):
     assert torch.equal(digits.pixels.clip(digits.x), digits.x)
-    assert float(digits.pixels.lightest - digits.pixels.darkest) == pytest.approx(16 / digits.deviation)
+    assert float(digits.pixels.lightest - digits.pixels.darkest) == pytest.approx(1 / digits.deviation)
 
 
 def test_pgds_loss_is_mostly_no_less_than_fgsms(digits, plain):

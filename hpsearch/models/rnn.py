@@ -17,6 +17,7 @@ from hpsearch.models.initialization import dense
 from hpsearch.models.inputs import Inputs
 from hpsearch.models.rnn_plan import HYPERPARAMETERS, layer_widths
 from hpsearch.models.sequence_pooling import AttentionPooling, last_step, mean_of_steps
+from hpsearch.models.steps import Steps
 from hpsearch.models.tokens import TokenEmbedding, token_mask
 from hpsearch.trial import Json
 
@@ -52,18 +53,6 @@ class RNN(nn.Module):
             steps = dropout(layer(steps, backwards))
         output: Tensor = self.head(self.pooling(steps, mask))
         return output
-
-
-class Steps(nn.Module):
-    """An image row by row, a sequence step by step: (batch, *inputs.shape) to (batch, steps, features)."""
-
-    def __init__(self, inputs: Inputs) -> None:
-        super().__init__()
-        self.inputs = inputs
-
-    def forward(self, x: Tensor) -> Tensor:
-        rows = x.transpose(1, 2) if self.inputs.kind == "image" else x
-        return rows.reshape(len(x), -1, self.inputs.as_sequence[1])
 
 
 def backward_order(mask: Tensor) -> Tensor:

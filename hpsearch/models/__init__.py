@@ -50,11 +50,12 @@ class ModelEntry:
 
 MODELS: Mapping[str, ModelEntry] = {
     "mlp": ModelEntry("hpsearch.models.mlp:MLP", "hpsearch.models.mlp_plan", ("rows", "image", "sequence")),
+    "cnn": ModelEntry("hpsearch.models.cnn:CNN", "hpsearch.models.cnn_plan", ("image", "sequence", "tokens")),
     "rnn": ModelEntry("hpsearch.models.rnn:RNN", "hpsearch.models.rnn_plan", ("image", "sequence", "tokens")),
     "transformer": ModelEntry(
         "hpsearch.models.transformer:Transformer", "hpsearch.models.transformer_plan", ("image", "sequence", "tokens")
     ),
 }
 
-MODELS_TO_COME = ("cnn", "autoencoder", "gan")
+MODELS_TO_COME = ("autoencoder", "gan")
 """Names that sweep files may hold later."""

@@ -68,7 +68,7 @@ CLASSIFICATION = TaskEntry(
     default_metrics=("train_loss", "val_loss", "val_accuracy"),
     data=("breast_cancer", "digits", "iris", "wine"),
     formats=TABLES,
-    models=("mlp", "rnn", "transformer"),
+    models=("mlp", "cnn", "rnn", "transformer"),
     hyperparameters=(*LABEL_HYPERPARAMETERS, *AUGMENTATION_HYPERPARAMETERS, *ADVERSARIAL_HYPERPARAMETERS),
 )
 
@@ -85,7 +85,7 @@ REGRESSION = TaskEntry(
     default_metrics=("train_loss", "val_loss", "val_mse", "val_rmse", "val_mae", "val_r2"),
     data=("diabetes",),
     formats=TABLES,
-    models=("mlp", "rnn", "transformer"),
+    models=("mlp", "cnn", "rnn", "transformer"),
 )
 
 _LATER = ("forecasting", "text_classification", "anomaly_detection", "generation", "clustering", "function", "command")

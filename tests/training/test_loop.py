@@ -17,6 +17,11 @@ from hpsearch.trial import Assignment, Continue, Objective, Pause, TrialKind, Tr
 EPOCHS = 6
 FIVE = Inputs("rows", (5,))
 KINDS = {"rows": FIVE, "image": Inputs("image", (1, 8, 8)), "sequence": Inputs("sequence", (6, 3))}
+SMALL = {
+    "cnn": {"channels": 16, "pooling": "flatten"},
+    "rnn": {"hidden_size": 12},
+    "transformer": {"width": 12, "num_heads": 2, "num_layers": 1, "patch_size": 4, "feedforward_factor": 2},
+}
 PREDICTING = [name for name, entry in MODELS.items() if entry.predicts]
 LOSS = Objective("val_loss", "minimize")
 
@@ -46,7 +51,7 @@ class Toy:
             outputs = model(x)
             return {"val_loss": functional.cross_entropy(outputs, y), "sum": outputs.sum()}
 
-        model = MODELS[self.model].load()(trial.params, inputs, 3, trial.generator)
+        model = MODELS[self.model].load()({**SMALL.get(self.model, {}), **trial.params}, inputs, 3, trial.generator)
         train(trial, Student(trial, model, Lesson(x, y, cross_entropy, self.epochs)), measure, Patience(LOSS, self.patience))
 
 

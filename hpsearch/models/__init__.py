@@ -50,6 +50,9 @@ class ModelEntry:
 
 MODELS: Mapping[str, ModelEntry] = {
     "mlp": ModelEntry("hpsearch.models.mlp:MLP", "hpsearch.models.mlp_plan", ("rows", "image", "sequence")),
+    "autoencoder": ModelEntry(
+        "hpsearch.models.autoencoder:Autoencoder", "hpsearch.models.autoencoder_plan", ("rows", "image", "sequence"), predicts=False
+    ),
     "cnn": ModelEntry("hpsearch.models.cnn:CNN", "hpsearch.models.cnn_plan", ("image", "sequence", "tokens")),
     "rnn": ModelEntry("hpsearch.models.rnn:RNN", "hpsearch.models.rnn_plan", ("image", "sequence", "tokens")),
     "transformer": ModelEntry(
@@ -57,5 +60,5 @@ MODELS: Mapping[str, ModelEntry] = {
     ),
 }
 
-MODELS_TO_COME = ("autoencoder", "gan")
+MODELS_TO_COME = ("gan",)
 """Names that sweep files may hold later."""

@@ -14,6 +14,8 @@ from hpsearch.trial import Json
 Name = Annotated[str, printable("a name", 200)]
 Text = Annotated[str, printable("a text", 4000)]
 
+Names = Annotated[tuple[Name, ...], BeforeValidator(as_tuple)]
+
 FORMATS = ("csv", "parquet", "npz", "idx", "images")
 
 
@@ -27,6 +29,9 @@ class DataConfig(Section):
     images: Text | None = Field(None, description="A folder that has a folder of images for each class.", examples=["flowers"])
     target: Name | None = Field(None, description="The column to predict.", examples=["price"])
 
+    categorical: Names = Field((), description="Columns of numbers that are no quantities.", examples=[["zip"]])
+    size: Count | None = Field(None, description="Of images: the height and width that all are brought to.", examples=[32])
+    channels: Literal["rgb", "grey"] | None = Field(None, description="Of images; by default grey if all are.", examples=["grey"])
     text: Name | None = Field(None, description="Of kind text_classification: the column of texts.", examples=["review"])
     time: Name | None = Field(None, description="Of kind forecasting: the column that orders the rows.", examples=["date"])
 
@@ -76,7 +81,6 @@ def _command(value: Any) -> Any:
 
 
 Data = Annotated[Annotated[Name, Tag("<name>")] | Annotated[DataConfig, Tag("<file>")], Discriminator(_kind_of_data)]
-Names = Annotated[tuple[Name, ...], BeforeValidator(as_tuple)]
 Label = Annotated[str | int | float | bool, Field(union_mode="smart")]
 Labels = Annotated[tuple[Label, ...], BeforeValidator(lambda value: (value,) if isinstance(value, str | int | float) else as_tuple(value))]
 _TEXTS = {"anyOf": [{"type": "string", "minLength": 1}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]}

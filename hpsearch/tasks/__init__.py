@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from hpsearch.models.hyperparameter import Hyperparameter
-from hpsearch.tasks.hyperparameters import LABEL_HYPERPARAMETERS
+from hpsearch.tasks.hyperparameters import CLUSTERING_HYPERPARAMETERS, LABEL_HYPERPARAMETERS
 from hpsearch.tasks.task import Task
 from hpsearch.training.attacks_plan import ADVERSARIAL_HYPERPARAMETERS
 from hpsearch.training.augmentation_plan import AUGMENTATION_HYPERPARAMETERS
@@ -67,7 +67,7 @@ CLASSIFICATION = TaskEntry(
     },
     default_metrics=("train_loss", "val_loss", "val_accuracy"),
     data=("breast_cancer", "digits", "iris", "wine"),
-    formats=TABLES,
+    formats=(*TABLES, "idx", "images"),
     models=("mlp", "cnn", "rnn", "transformer"),
     hyperparameters=(*LABEL_HYPERPARAMETERS, *AUGMENTATION_HYPERPARAMETERS, *ADVERSARIAL_HYPERPARAMETERS),
 )
@@ -84,14 +84,35 @@ REGRESSION = TaskEntry(
     },
     default_metrics=("train_loss", "val_loss", "val_mse", "val_rmse", "val_mae", "val_r2"),
     data=("diabetes",),
-    formats=TABLES,
+    formats=(*TABLES, "idx", "images"),
     models=("mlp", "cnn", "rnn", "transformer"),
 )
 
-_LATER = ("forecasting", "text_classification", "anomaly_detection", "generation", "clustering", "function", "command")
+ANOMALY_DETECTION = TaskEntry(
+    "hpsearch.tasks.anomaly_detection:AnomalyDetection",
+    metrics={"train_loss": "minimize", "val_loss": "minimize", "val_auroc": "maximize", "val_average_precision": "maximize"},
+    default_metrics=("train_loss", "val_loss", "val_auroc", "val_average_precision"),
+    data=("breast_cancer", "digits", "iris", "wine"),
+    formats=(*TABLES, "idx", "images"),
+    models=("autoencoder",),
+)
+
+CLUSTERING = TaskEntry(
+    "hpsearch.tasks.clustering:Clustering",
+    metrics={"train_loss": "minimize", "val_loss": "minimize", "val_nmi": "maximize", "val_silhouette": "maximize"},
+    default_metrics=("train_loss", "val_loss", "val_silhouette"),
+    data=("breast_cancer", "digits", "iris", "wine"),
+    formats=(*TABLES, "idx", "images"),
+    models=("autoencoder",),
+    hyperparameters=CLUSTERING_HYPERPARAMETERS,
+)
+
+_LATER = ("forecasting", "text_classification", "generation", "function", "command")
 
 TASKS: Mapping[str, TaskEntry] = {
     "classification": CLASSIFICATION,
     "regression": REGRESSION,
+    "anomaly_detection": ANOMALY_DETECTION,
+    "clustering": CLUSTERING,
     **{kind: TaskEntry() for kind in _LATER},
 }

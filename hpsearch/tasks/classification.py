@@ -7,13 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+import numpy as np
+from numpy.typing import NDArray
+
 from hpsearch.tasks import tables
 from hpsearch.tasks.data_task import PREFIX, Data, DataTask, Encoded
 from hpsearch.tasks.encoding import encode_inputs
 from hpsearch.tasks.labels import LabelLoss, LabelMeasure, describe_classes, find_classes, wanted_scores
 from hpsearch.tasks.prepared import Arrays
 from hpsearch.tasks.robust import METRIC, RobustLoss, RobustMeasure, attack_of, check_robust
-from hpsearch.tasks.splits import split_stratified
+from hpsearch.tasks.splits import Split, split_stratified, with_fixed_test
 from hpsearch.tasks.tables import Table
 from hpsearch.training.attacks_plan import Attack
 
@@ -59,12 +62,17 @@ class Classification(DataTask[Table]):
 
     def encode(self, raw: Table) -> Encoded:
         """Targets are indices of the sorted classes."""
-        classes, labels = find_classes(raw.target, raw.target_name)
-        split = split_stratified(labels, tuple(map(str, classes)), self.shares)
+        classes, labels = find_classes(raw.labels, raw.target_name)
+        split = self._split(labels, tuple(map(str, classes)), raw.test_rows)
         encoded = encode_inputs(raw, split)
         targets = {"train": labels[split.train], "validation": labels[split.validation], "test": labels[split.test]}
         meta = {**encoded.meta, **describe_classes(classes, labels, split)}
         return Encoded(meta, *Arrays(encoded.splits, targets).parts())
+
+    def _split(self, labels: NDArray[np.int64], names: tuple[str, ...], test_rows: NDArray[np.intp] | None) -> Split:
+        if test_rows is None:
+            return split_stratified(labels, names, self.shares)
+        return with_fixed_test(len(labels), test_rows, self.shares, lambda rows, shares: split_stratified(labels[rows], names, shares))
 
     def learner(self, trial: Trial, model: nn.Module, data: Data) -> Learner:
         from hpsearch.training.loop import Lesson, Student

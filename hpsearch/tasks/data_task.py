@@ -150,7 +150,7 @@ class DataTask(ABC, Generic[RawT]):
 
     def depends_on(self) -> list[Json]:
         """What the prepared data depend on, besides the raw data and the split."""
-        return [self.source.target]
+        return [self.source.target, list(self.source.categorical), self.source.size, self.source.channels]
 
     @abstractmethod
     def read(self) -> RawT:
@@ -210,4 +210,11 @@ def _source(data: str | DataConfig | None, directory: Path) -> tables.Source:
     assert data is not None, "a sweep file without data is refused before"
     if isinstance(data, str):
         return tables.Source("builtin", data)
-    return tables.Source(data.format, str(directory / data.path), data.target)
+    return tables.Source(
+        data.format,
+        str(directory / data.path),
+        data.target,
+        categorical=data.categorical,
+        size=data.size,
+        channels=data.channels,
+    )

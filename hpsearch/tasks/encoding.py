@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpsearch.models.inputs import Inputs
+from hpsearch.tasks.categories import OneHot
 from hpsearch.tasks.splits import Scale, Split
 from hpsearch.tasks.tables import Table
 from hpsearch.trial import Json
@@ -26,8 +27,13 @@ def encode_inputs(table: Table, split: Split) -> EncodedInputs:
     """The numbers standardised, and an indicator for each value of a categorical column beside them."""
     rows = {"train": split.train, "validation": split.validation, "test": split.test}
     scale = Scale.fit(table.inputs[split.train], table.kind)
-    splits = {name: scale.apply(table.inputs[chosen]) for name, chosen in rows.items()}
-    features = list(table.features)
+    indicators = {name: OneHot.fit(values[split.train]) for name, values in table.categorical.items()}
+    splits = {}
+    for name, chosen in rows.items():
+        blocks = [scale.apply(table.inputs[chosen])]
+        blocks += [indicators[column].apply(values[chosen]) for column, values in table.categorical.items()]
+        splits[name] = np.concatenate(blocks, axis=1) if len(blocks) > 1 else blocks[0]
+    features = [*table.features, *(f"{column}={value}" for column, one in indicators.items() for value in one.names)]
     meta = {
         "inputs": Inputs(table.kind, splits["train"].shape[1:]).to_json(),
         "features": features,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hpsearch.models.hyperparameter import Choices, Floats, Hyperparameter
+from hpsearch.models.hyperparameter import Choices, Floats, Hyperparameter, Ints
 
 LABEL_HYPERPARAMETERS = (
     Hyperparameter("label_smoothing", 0.0, "The share of a label that is spread over all classes.", (Floats(min=0, below=1),)),
@@ -14,3 +14,12 @@ LABEL_HYPERPARAMETERS = (
     ),
 )
 """Of every classification."""
+
+CLUSTERING_HYPERPARAMETERS = (
+    Hyperparameter(
+        "clusters",
+        None,
+        "How many; null: as many as there are classes, where there are labels.",
+        (Ints(2, 1000), Choices((None,))),
+    ),
+)

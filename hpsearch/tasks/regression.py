@@ -62,7 +62,7 @@ def _loss(model: nn.Module, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
 
 
 def _numbers(table: Table) -> NDArray[np.float64]:
-    target: NDArray[Any] = table.target
+    target: NDArray[Any] = table.labels
     if target.dtype.kind not in "biuf":
         raise DataError(f"target {table.target_name!r} is not numeric (it holds {target[0]!r}); use `kind: classification`")
     if target.min() == target.max():

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -69,6 +69,17 @@ def split_stratified(labels: NDArray[np.int64], names: tuple[str, ...], shares: 
             )
     rows = [np.flatnonzero(labels == label) for label in range(len(names))]
     return _cut(rows, validation.tolist(), test.tolist(), shares.seed)
+
+
+def with_fixed_test(rows: int, test: Indices, shares: Shares, split: Callable[[Indices, Shares], Split]) -> Split:
+    """A split of all but the published test rows, whose own split has no test; that is the test split then.
+
+    Args:
+        split: of the row numbers that are left, by shares without a test.
+    """
+    left = np.setdiff1d(np.arange(rows), test)
+    inner = split(left, replace(shares, test=0.0))
+    return Split(left[inner.train], left[inner.validation], np.sort(test))
 
 
 def _allocate(counts: NDArray[np.intp], share: float) -> NDArray[np.intp]:

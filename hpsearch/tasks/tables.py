@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import stat
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from hpsearch.errors import DataError, unknown
 from hpsearch.models.inputs import InputKind
 from hpsearch.tasks.builtin import read_builtin
+from hpsearch.tasks.categories import find_categorical
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,11 +24,25 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where a table comes from: `format` is builtin, csv, parquet or npz; `place` a data set's name or a file's path."""
+    """Where a table comes from.
+
+    Args:
+        format: builtin, csv, parquet, npz, idx or images.
+        place: a data set's name, or the path of a file or folder.
+        target: the column to be predicted.
+        needs_target: whether there must be one.
+        categorical: columns of numbers that are no quantities.
+        size: height and width that images are brought to; None: they have one size.
+        channels: of images: rgb or grey; None: grey if all are.
+    """
 
     format: str
     place: str
     target: str | None = None
+    needs_target: bool = True
+    categorical: tuple[str, ...] = ()
+    size: int | None = None
+    channels: str | None = None
 
     def __str__(self) -> str:
         return self.place
@@ -38,21 +53,29 @@ class Table:
     """Examples and what is to be predicted, all finite.
 
     Args:
-        inputs: (rows, ...) float64.
-        target: (rows,) of numbers or strings.
+        inputs: (rows, ...); 64 bits, but for images, which have 32.
+        target: (rows,) of numbers or strings; None where none is needed and there is none.
         features: a name for each input of an example, flattened.
         digest: SHA-256 (hex) of the raw data.
         kind: what one example is; images are in [0, 1].
         categorical: (rows,) strings of each column that is no number; rows alone have them.
+        test_rows: the rows that whoever published the data has set apart for the test; None: nobody has.
     """
 
-    inputs: NDArray[np.float64]
-    target: NDArray[Any]
+    inputs: NDArray[np.floating[Any]]
+    target: NDArray[Any] | None
     features: tuple[str, ...]
     target_name: str
     digest: str
     kind: InputKind = "rows"
     categorical: Mapping[str, NDArray[np.str_]] = field(default_factory=dict)
+    test_rows: NDArray[np.intp] | None = None
+
+    @property
+    def labels(self) -> NDArray[Any]:
+        """The target of a table that was to have one."""
+        assert self.target is not None, "a table without its target is refused when it is read"
+        return self.target
 
 
 def read(source: Source) -> Table:
@@ -63,6 +86,8 @@ def read(source: Source) -> Table:
     """
     if source.format == "builtin":
         return _builtin(source.place)
+    if source.format in ("idx", "images"):
+        return _pictures(source)
     path = Path(source.place)
     try:
         _check_ordinary(path)
@@ -70,7 +95,7 @@ def read(source: Source) -> Table:
     except OSError as error:
         reason = error.strerror or str(error)
         raise DataError(f"{path} cannot be read: {reason}; name a file, by a path that begins at the sweep file's folder") from error
-    return _READERS[source.format](path, source.target, digest)
+    return _READERS[source.format](path, source, digest)
 
 
 def _check_ordinary(path: Path) -> None:
@@ -88,10 +113,19 @@ def _builtin(name: str) -> Table:
     return Table(data.inputs, target, features, "y", digest, data.kind)
 
 
-def _read_csv(path: Path, target: str | None, digest: str) -> Table:
+def _pictures(source: Source) -> Table:
+    from hpsearch.tasks.images import read_folder, read_idx
+
+    folder = Path(source.place)
+    pictures = read_idx(folder) if source.format == "idx" else read_folder(folder, source.size, source.channels)
+    names = np.array(pictures.classes)[pictures.labels] if pictures.classes else pictures.labels
+    return Table(pictures.images, names, (), "class", pictures.digest, "image", test_rows=pictures.test_rows)
+
+
+def _read_csv(path: Path, source: Source, digest: str) -> Table:
     frame = _parse(path, "CSV", lambda: _csv_frame(path))
-    _check_separated(frame, path, target)
-    return _from_frame(frame, path, target, digest)
+    _check_separated(frame, path, source.target)
+    return _from_frame(frame, path, source, digest)
 
 
 def _csv_frame(path: Path) -> pd.DataFrame:
@@ -114,10 +148,10 @@ def _check_separated(frame: pd.DataFrame, path: Path, target: str | None) -> Non
         raise DataError(f"{path} has one column, {name!r}; separate columns by commas, not by {other!r}")
 
 
-def _read_parquet(path: Path, target: str | None, digest: str) -> Table:
+def _read_parquet(path: Path, source: Source, digest: str) -> Table:
     import pandas as pd
 
-    return _from_frame(_parse(path, "Parquet", lambda: pd.read_parquet(path)), path, target, digest)
+    return _from_frame(_parse(path, "Parquet", lambda: pd.read_parquet(path)), path, source, digest)
 
 
 def _parse(path: Path, kind: str, reader: Callable[[], pd.DataFrame]) -> pd.DataFrame:
@@ -129,20 +163,23 @@ def _parse(path: Path, kind: str, reader: Callable[[], pd.DataFrame]) -> pd.Data
         raise DataError(f"{path} cannot be read as {kind}: {reason}{cure}") from error
 
 
-def _from_frame(frame: pd.DataFrame, path: Path, target: str | None, digest: str) -> Table:
-    columns = [str(name) for name in frame.columns]
-    frame.columns = columns
-    if target is None:
+def _from_frame(frame: pd.DataFrame, path: Path, source: Source, digest: str) -> Table:
+    frame.columns = columns = [str(name) for name in frame.columns]
+    target = source.target
+    if target is None and source.needs_target:
         raise DataError(f"{path}: say which column is to be predicted, as in `data: {{..., target: {columns[-1]}}}`")
-    if target not in columns:
+    if target is not None and target not in columns:
         raise DataError(f"{path}: " + unknown("target column", target, columns))
     if len(frame) == 0:
         raise DataError(f"{path} has columns but no rows")
-    features = frame.drop(columns=target)
-    _check_numeric(features, path)
-    inputs = features.to_numpy(dtype=np.float64, na_value=np.nan)
-    _check_present(frame[target].isna().to_numpy(), target, path)
-    return _checked(inputs, _values(frame[target]), tuple(features.columns), target, digest, path)
+    features = frame if target is None else frame.drop(columns=target)
+    categorical = find_categorical(features, source.categorical, path)
+    numeric = features.drop(columns=list(categorical))
+    inputs = numeric.to_numpy(dtype=np.float64, na_value=np.nan)
+    if target is not None:
+        _check_present(frame[target].isna().to_numpy(), target, path)
+    labels = None if target is None else _values(frame[target])
+    return _checked(Table(inputs, labels, tuple(numeric.columns), target or "", digest, categorical=categorical), path)
 
 
 def _values(column: pd.Series[Any]) -> NDArray[Any]:
@@ -154,86 +191,67 @@ def _values(column: pd.Series[Any]) -> NDArray[Any]:
     return column.to_numpy(dtype=np.float64) if pd.api.types.is_float_dtype(column) else column.to_numpy()
 
 
-def _check_numeric(features: pd.DataFrame, path: Path) -> None:
-    import pandas as pd
-
-    for name, column in features.items():
-        if not pd.api.types.is_numeric_dtype(column) or pd.api.types.is_complex_dtype(column):
-            row = _first_no_number(column)
-            raise DataError(
-                f"{path}: column {name!r} is not numeric (it holds {str(column.iloc[row])!r} in data row {row + 1}); "
-                "categorical columns are not available yet: encode it as numbers, or leave it out"
-            )
-
-
-def _first_no_number(column: pd.Series[Any]) -> int:
-    """The row that made a column of text of one that may have numbers before it."""
-
-    def is_number(value: object) -> bool:
-        try:
-            float(str(value))
-        except ValueError:
-            return False
-        return True
-
-    return next((row for row, value in enumerate(column) if not is_number(value)), 0)
-
-
-def _read_npz(path: Path, target: str | None, digest: str) -> Table:
-    wanted = ("x", target or "y")
+def _read_npz(path: Path, source: Source, digest: str) -> Table:
+    target = source.target or "y"
     try:
         archive = np.load(path, allow_pickle=False)
         if isinstance(archive, np.ndarray):
             raise DataError(f"{path} is a single array (.npy); save both with numpy.savez(path, x=..., y=...)")
         with archive:
-            arrays = _members(archive, wanted, path)
+            x = _member(archive, "x", path)
+            y = _member(archive, target, path) if source.needs_target or source.target or target in archive else None
     except DataError:
         raise
     except Exception as error:  # numpy's own, and those of the archive's and the headers' parsers
         reason = "it holds pickled objects, which are never loaded" if "allow_pickle" in str(error) else str(error)
         raise DataError(f"{path} cannot be read as NPZ: {reason}; save it with numpy.savez(path, x=..., y=...)") from error
-    return _from_arrays(arrays[0], arrays[1], wanted[1], path, digest)
+    return _from_arrays(x, y, target, path, digest)
 
 
-def _members(archive: Mapping[str, NDArray[Any]], wanted: Sequence[str], path: Path) -> list[NDArray[Any]]:
-    for name in wanted:
-        if name not in archive:
-            raise DataError(f"{path}: " + unknown("array", name, archive) + f"; expected are {' and '.join(wanted)}")
-    arrays = [archive[name] for name in wanted]
-    for name, array in zip(wanted, arrays, strict=True):
-        if not isinstance(array, np.ndarray):
-            raise DataError(f"{path}: {name} is no array; save it with numpy.savez(path, x=..., y=...)")
-    return arrays
+def _member(archive: Mapping[str, NDArray[Any]], name: str, path: Path) -> NDArray[Any]:
+    if name not in archive:
+        raise DataError(f"{path}: {unknown('array', name, archive)}; expected are x, and {'y' if name == 'x' else name}, the target")
+    array = archive[name]
+    if not isinstance(array, np.ndarray):
+        raise DataError(f"{path}: {name} is no array; save it with numpy.savez(path, x=..., y=...)")
+    return array
 
 
-def _from_arrays(x: NDArray[Any], y: NDArray[Any], target: str, path: Path, digest: str) -> Table:
-    if x.ndim < 2 or x.dtype.kind not in "biuf":
-        raise DataError(f"{path}: x must be numbers of shape (rows, features), got {x.dtype} of shape {x.shape}")
-    if y.shape not in ((len(x),), (len(x), 1)):
-        raise DataError(f"{path}: {target} must have one value for each of x's {len(x)} rows, got shape {y.shape}")
+_KINDS: Mapping[int, InputKind] = {2: "rows", 3: "sequence", 4: "image"}
+
+
+def _from_arrays(x: NDArray[Any], y: NDArray[Any] | None, target: str, path: Path, digest: str) -> Table:
+    if x.ndim not in _KINDS or x.dtype.kind not in "biuf":
+        raise DataError(
+            f"{path}: x must be numbers of shape (rows, features), (rows, steps, features) or (rows, channels, height, width), "
+            f"got {x.dtype} of shape {x.shape}"
+        )
     if len(x) == 0:
         raise DataError(f"{path} has no rows")
-    y = y.reshape(-1)
-    if y.dtype.kind == "f":
-        _check_present(np.isnan(y), target, path)
-    return _checked(x.astype(np.float64), y, _index_names(x), target, digest, path)
+    if y is not None:
+        if y.shape not in ((len(x),), (len(x), 1)):
+            raise DataError(f"{path}: {target} must have one value for each of x's {len(x)} rows, got shape {y.shape}")
+        y = y.reshape(-1)
+        if y.dtype.kind == "f":
+            _check_present(np.isnan(y), target, path)
+    kind = _KINDS[x.ndim]
+    inputs = x.astype(np.float32) / (255 if x.dtype == np.uint8 else 1) if kind == "image" else x.astype(np.float64)
+    return _checked(Table(inputs, y, _index_names(x), target, digest, kind), path)
 
 
 def _index_names(x: NDArray[Any]) -> tuple[str, ...]:
     return tuple(f"x[{', '.join(map(str, index))}]" for index in np.ndindex(x.shape[1:]))
 
 
-def _checked(
-    inputs: NDArray[np.float64], target: NDArray[Any], features: tuple[str, ...], target_name: str, digest: str, path: Path
-) -> Table:
-    if inputs[0].size == 0:
-        raise DataError(f"{path} has no columns besides the target {target_name!r}")
-    broken = ~np.isfinite(inputs.reshape(len(inputs), -1))
+def _checked(table: Table, path: Path) -> Table:
+    if table.inputs[0].size == 0 and not table.categorical:
+        raise DataError(f"{path} has no columns besides the target {table.target_name!r}")
+    broken = ~np.isfinite(table.inputs.reshape(len(table.inputs), -1))
     for index in np.flatnonzero(broken.any(axis=0))[:1]:
-        _check_present(broken[:, index], features[index], path)
-    if target.dtype.kind == "f":
-        _check_present(~np.isfinite(target), target_name, path)
-    return Table(inputs, target, features, target_name, digest)
+        _check_present(broken[:, index], table.features[index], path)
+    if table.target is not None and table.target.dtype.kind == "f":
+        _check_present(~np.isfinite(table.target), table.target_name, path)
+    return table
 
 
 def _check_present(broken: NDArray[np.bool_], column: str, path: Path) -> None:
@@ -246,4 +264,4 @@ def _check_present(broken: NDArray[np.bool_], column: str, path: Path) -> None:
         )
 
 
-_READERS: Mapping[str, Callable[[Path, str | None, str], Table]] = {"csv": _read_csv, "parquet": _read_parquet, "npz": _read_npz}
+_READERS: Mapping[str, Callable[[Path, Source, str], Table]] = {"csv": _read_csv, "parquet": _read_parquet, "npz": _read_npz}

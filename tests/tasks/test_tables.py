@@ -74,7 +74,11 @@ def test_the_digest_is_of_the_file(tmp_path):
         ({"weight": [1, np.inf, 0, 2]}, "kind", "column 'weight' has 1 missing or infinite values of 4"),
         ({"kind": ["a", None, "b", "b"]}, "kind", "column 'kind' has 1 missing"),
         ({"weight": [1, np.nan, 0, 2]}, "weight", "column 'weight' has 1 missing"),
-        ({"city": ["Rome", "Oslo", "Bern", "Kyiv"]}, "kind", "column 'city' is not numeric (it holds 'Rome' in data row 1)"),
+        (
+            {"city": ["1", "2", "Bern", "4"]},
+            "kind",
+            "column 'city' is not numeric (it holds 'Bern' in data row 3), though 3 of its 4 values",
+        ),
         ({}, "kidn", "unknown target column 'kidn'; did you mean 'kind'? Known: age, kind, weight"),
         ({}, None, "say which column is to be predicted"),
     ],
@@ -178,7 +182,7 @@ def test_reads_npz_of_any_shape(tmp_path):
     ("arrays", "said"),
     [
         ({"x": np.zeros((3, 2))}, "unknown array 'y'"),
-        ({"x": np.zeros(3), "y": np.zeros(3)}, "x must be numbers of shape (rows, features), got float64 of shape (3,)"),
+        ({"x": np.zeros(3), "y": np.zeros(3)}, "or (rows, channels, height, width), got float64 of shape (3,)"),
         ({"x": np.full((3, 2), "a"), "y": np.zeros(3)}, "x must be numbers"),
         ({"x": np.zeros((3, 2)), "y": np.zeros(4)}, "y must have one value for each of x's 3 rows, got shape (4,)"),
         ({"x": np.zeros((0, 2)), "y": np.zeros(0)}, "has no rows"),

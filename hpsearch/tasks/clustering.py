@@ -1,0 +1,124 @@
+"""Clustering by a learned representation: k-means on the codes of an autoencoder."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hpsearch.errors import InputError
+from hpsearch.models.hyperparameter import complete
+from hpsearch.tasks import tables
+from hpsearch.tasks.data_task import PREFIX, Data, DataTask, Encoded
+from hpsearch.tasks.encoding import encode_inputs
+from hpsearch.tasks.hyperparameters import CLUSTERING_HYPERPARAMETERS
+from hpsearch.tasks.labels import find_classes
+from hpsearch.tasks.prepared import Arrays
+from hpsearch.tasks.reconstruction import reconstructs
+from hpsearch.tasks.splits import split_rows
+from hpsearch.tasks.tables import Table
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+    from hpsearch.training.loop import Learner, Measure
+    from hpsearch.training.trial import Trial
+
+MOST_ROWS = 10_000
+"""Of the training split, so many codes find the clusters: more take longer after each epoch, and hardly move them."""
+
+MOST_COMPARED = 2_000
+"""Of a split, so many rows are compared with one another for the silhouette, which takes the square of it."""
+
+
+class Clustering(DataTask[Table]):
+    """Clusters are found in the training split's codes and judged on another's; labels, if any, only judge."""
+
+    kind = "clustering"
+
+    @property
+    def outputs(self) -> int:
+        return 0
+
+    def read(self) -> Table:
+        return tables.read(replace(self.source, needs_target=False))
+
+    def encode(self, raw: Table) -> Encoded:
+        """Targets are indices of the classes, where there are labels."""
+        split = split_rows(len(raw.inputs), self.shares)
+        encoded = encode_inputs(raw, split)
+        if raw.target is None:
+            return Encoded({**encoded.meta, "classes": []}, *Arrays(encoded.splits, {}).parts())
+        classes, labels = find_classes(raw.target, raw.target_name)
+        targets = {"train": labels[split.train], "validation": labels[split.validation], "test": labels[split.test]}
+        return Encoded({**encoded.meta, "classes": classes}, *Arrays(encoded.splits, targets).parts())
+
+    def learner(self, trial: Trial, model: nn.Module, data: Data) -> Learner:
+        return reconstructs(trial, model, data.inputs["train"], self.epochs)
+
+    def measure(self, trial: Trial, data: Data, split: str) -> Measure:
+        clusters = complete(CLUSTERING_HYPERPARAMETERS, trial.params)["clusters"] or self._classes()
+        return ClusterMeasure(data, split, clusters)
+
+    def _classes(self) -> int:
+        if not (classes := self.meta["classes"]):
+            raise InputError("these data have no labels to tell how many; put it into the space, as in clusters: {min: 2, max: 20}")
+        return len(classes)
+
+
+class ClusterMeasure:
+    """How the clusters of the training split's codes suit a split: to each other (silhouette), and to its labels if it has any (NMI)."""
+
+    def __init__(self, data: Data, split: str, clusters: int) -> None:
+        self.train = data.inputs["train"][:MOST_ROWS]
+        self.inputs = data.inputs[split]
+        self.labels = data.targets[split].cpu().numpy() if split in data.targets else None
+        self.clusters = clusters
+        self.prefix = PREFIX[split]
+
+    def __call__(self, model: nn.Module) -> dict[str, float]:
+        train, codes = _codes(model, self.train), _codes(model, self.inputs)
+        measured = {"loss": float((model(self.inputs).output - self.inputs).square().mean()), "silhouette": float("nan")}
+        if self.labels is not None:
+            measured["nmi"] = float("nan")
+        if np.isfinite(train).all() and np.isfinite(codes).all():  # else the loss tells of it
+            measured |= self._judge(codes, find_clusters(train, codes, self.clusters))
+        return {self.prefix + name: value for name, value in measured.items()}
+
+    def _judge(self, codes: NDArray[np.float64], found: NDArray[np.int64]) -> dict[str, float]:
+        from sklearn.metrics import normalized_mutual_info_score, silhouette_score
+
+        some, theirs = codes[:MOST_COMPARED], found[:MOST_COMPARED]
+        judged = {"silhouette": float(silhouette_score(some, theirs)) if 1 < len(set(theirs.tolist())) < len(theirs) else -1.0}
+        if self.labels is not None:
+            judged["nmi"] = float(normalized_mutual_info_score(self.labels, found))
+        return judged
+
+
+def _codes(model: nn.Module, inputs: torch.Tensor) -> NDArray[np.float64]:
+    from hpsearch.models.autoencoder import Autoencoder
+
+    assert isinstance(model, Autoencoder)
+    codes: NDArray[np.float64] = model.encode(inputs).double().cpu().numpy()
+    return codes
+
+
+def find_clusters(train: NDArray[np.float64], codes: NDArray[np.float64], clusters: int) -> NDArray[np.int64]:
+    """The cluster of each code, by k-means on the training split's; the same each time.
+
+    Args:
+        train: (rows, bottleneck).
+        codes: (others, bottleneck).
+    """
+    from sklearn.cluster import KMeans
+    from threadpoolctl import threadpool_limits
+
+    if len(train) < clusters:
+        raise InputError(f"clusters: {clusters} are more than the {len(train)} rows of the training split; ask for fewer")
+    with threadpool_limits(1):  # a worker has one core
+        fitted = KMeans(clusters, n_init=4, random_state=0).fit(train)
+        found: NDArray[np.int64] = fitted.predict(codes)
+    return found

@@ -113,24 +113,10 @@ class PostNorm(nn.Module):
         return output
 
 
-class Scaled(nn.Module):
-    """Times the root of the width (Vaswani et al., section 3.4): embeddings then have deviation 1, and positions do not drown them."""
-
-    def __init__(self, factor: float) -> None:
-        super().__init__()
-        self.factor = factor
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x * self.factor
-
-    def extra_repr(self) -> str:
-        return f"factor={self.factor:g}"
-
-
 def _embedding(chosen: Mapping[str, Json], inputs: Inputs, random: RandomSource) -> nn.Module:
     width = chosen["width"]
     if inputs.kind == "tokens":
-        return nn.Sequential(TokenEmbedding(inputs.vocabulary, width, random), Scaled(width**0.5))
+        return TokenEmbedding(inputs.vocabulary, width, random)
     read = Patches(chosen["patch_size"]) if inputs.kind == "image" else Steps(inputs)
     _, features = token_shape(chosen, inputs)
     return nn.Sequential(read, dense(features, width, "default", "linear", random("init", torch.device("cpu"))))

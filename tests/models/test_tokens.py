@@ -15,11 +15,11 @@ def embedding(seed=0, vocabulary=5, width=6):
 
 def test_looks_up_and_learns_what_torch_does():
     ours, theirs = embedding(), nn.Embedding(5, 6, padding_idx=0)
-    theirs.weight.data.copy_(ours.weight.detach())
+    theirs.weight.data.copy_(ours.weight.detach() * 6**0.5)
     for module in (ours, theirs):
         module(IDS).square().sum().backward()
-    assert torch.equal(ours(IDS), theirs(IDS))
-    assert torch.equal(ours.weight.grad, theirs.weight.grad)
+    torch.testing.assert_close(ours(IDS), theirs(IDS))
+    torch.testing.assert_close(ours.weight.grad, theirs.weight.grad * 6**0.5)
 
 
 def test_padding_is_zeros_and_stays_so_when_parameters_are_flattened():
@@ -36,10 +36,10 @@ def test_padding_is_zeros_and_stays_so_when_parameters_are_flattened():
     assert not flat.gradient.view(5, 6)[0].any()
 
 
-def test_vectors_are_about_one_long():
-    """Five sigmas of the mean of 2,000 squared lengths, each of variance 2 / width."""
-    lengths = embedding(vocabulary=2001, width=50).weight.detach()[1:].square().sum(1)
-    assert lengths.mean() == pytest.approx(1.0, abs=5 * (2 / 50 / 2000) ** 0.5)
+def test_vectors_are_of_deviation_one():
+    """Five sigmas of the mean square of 2,000 times 50 normal numbers."""
+    vectors = embedding(vocabulary=2001, width=50)(torch.arange(1, 2001)[None]).detach()
+    assert vectors.square().mean() == pytest.approx(1.0, abs=5 * (2 / 100_000) ** 0.5)
 
 
 def test_the_seed_decides():

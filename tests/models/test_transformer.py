@@ -191,10 +191,3 @@ def test_dropout_is_on_what_is_embedded_and_on_what_each_branch_adds():
     model(normal(32, 5, 3))
     assert len(shares) == 5
     assert all(abs(share - 0.5) < 5 * (0.25 / (32 * 5 * 64)) ** 0.5 for share in shares.values())
-
-
-def test_embedded_tokens_are_of_the_size_of_sinusoidal_positions():
-    """Five sigmas of the mean square of 2,000 times 50 normal numbers."""
-    model = Transformer({"width": 50, "num_heads": 2}, Inputs("tokens", (2000,), vocabulary=2001), 3, source())
-    embedded = model.embedding(torch.arange(1, 2001)[None]).detach()
-    assert embedded.square().mean() == pytest.approx(1.0, abs=5 * (2 / 100_000) ** 0.5)

@@ -17,7 +17,7 @@ from hpsearch.errors import ConfigError, DataError, InputError, unknown
 from hpsearch.events import TrialCreated
 from hpsearch.executors import EXECUTORS
 from hpsearch.executors.job import Job
-from hpsearch.models import MODELS, MODELS_TO_COME
+from hpsearch.models import MODELS
 from hpsearch.models.hyperparameter import Hyperparameter
 from hpsearch.search import OptunaSearch, check_search
 from hpsearch.space import Categorical, Parameter
@@ -157,8 +157,6 @@ def _check_data(config: SweepConfig, entry: TaskEntry) -> None:
 def _hyperparameters(config: SweepConfig, entry: TaskEntry) -> dict[str, Hyperparameter]:
     with _at(config, "task.model"):
         model = config.task.model or entry.models[0]
-        if model in MODELS_TO_COME:
-            raise InputError(f"{model} is not available yet; available: {', '.join(entry.models)}")
         if model not in entry.models:
             raise InputError(unknown("model", model, entry.models))
     known = (*MODELS[model].hyperparameters, *TRAINING_HYPERPARAMETERS, *entry.hyperparameters)

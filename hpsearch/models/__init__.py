@@ -54,11 +54,9 @@ MODELS: Mapping[str, ModelEntry] = {
         "hpsearch.models.autoencoder:Autoencoder", "hpsearch.models.autoencoder_plan", ("rows", "image", "sequence"), predicts=False
     ),
     "cnn": ModelEntry("hpsearch.models.cnn:CNN", "hpsearch.models.cnn_plan", ("image", "sequence", "tokens")),
+    "gan": ModelEntry("hpsearch.models.gan:GAN", "hpsearch.models.gan_plan", ("image", "rows"), predicts=False),
     "rnn": ModelEntry("hpsearch.models.rnn:RNN", "hpsearch.models.rnn_plan", ("image", "sequence", "tokens")),
     "transformer": ModelEntry(
         "hpsearch.models.transformer:Transformer", "hpsearch.models.transformer_plan", ("image", "sequence", "tokens")
     ),
 }
-
-MODELS_TO_COME = ("gan",)
-"""Names that sweep files may hold later."""

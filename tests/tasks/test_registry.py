@@ -14,7 +14,6 @@ from hpsearch.errors import DataError
 from hpsearch.models import MODELS
 from hpsearch.plan import make_plan
 from hpsearch.tasks import TASKS, prepared
-
 from hpsearch.training.hyperparameters import TRAINING_HYPERPARAMETERS
 from hpsearch.trial import TrialKind, TrialState
 

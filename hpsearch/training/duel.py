@@ -1,0 +1,76 @@
+"""Two networks that train each other: a generator, and the discriminator that tells what it makes from what is real."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from hpsearch.models.gan import GAN, discriminator_loss, generator_loss
+from hpsearch.models.hyperparameter import complete
+from hpsearch.training.descent import Descent
+from hpsearch.training.duel_plan import DUEL_HYPERPARAMETERS
+from hpsearch.training.hyperparameters import TRAINING_HYPERPARAMETERS
+from hpsearch.training.loop import Metrics, batch_sizes, shuffled
+from hpsearch.training.trial import Trial
+
+
+class Duel:
+    """Learns what `real` examples look like: each batch trains the discriminator, each `discriminator_steps`-th the generator.
+
+    Args:
+        real: (examples, *shape), on the device of the training.
+        epochs: of one full training: what schedules run over.
+
+    Reference: Goodfellow et al., arXiv 1406.2661, Algorithm 1; two rates: Heusel et al., arXiv 1706.08500.
+    """
+
+    def __init__(self, trial: Trial, model: GAN, real: Tensor, epochs: int) -> None:
+        chosen = complete(TRAINING_HYPERPARAMETERS, trial.params)
+        own = complete(DUEL_HYPERPARAMETERS, trial.params)
+        self.model = model
+        self.real = real
+        self.random = trial.generator
+        self.steps: int = own["discriminator_steps"]
+        self.batches = batch_sizes(len(real), chosen["batch_size"])
+        updates = epochs * len(self.batches)
+        rate = own["discriminator_learning_rate"] or chosen["learning_rate"]
+        self.generator = Descent(model.generator, real.device, chosen, -(-updates // self.steps))
+        self.discriminator = Descent(model.discriminator, real.device, {**chosen, "learning_rate": rate}, updates)
+
+    def epoch(self, step: int) -> Metrics:
+        """One pass over the real examples; the losses are means over its updates."""
+        self.model.train()
+        before = (step - 1) * len(self.batches)
+        losses: dict[str, list[Tensor]] = {"discriminator_loss": [], "generator_loss": []}
+        for index, (real,) in enumerate(shuffled(self.random("order"), self.batches, self.real), start=before):
+            losses["discriminator_loss"].append(self._teach_discriminator(real, index))
+            if (index + 1) % self.steps == 0:
+                losses["generator_loss"].append(self._teach_generator(len(real), index // self.steps))
+        return {name: torch.stack(each).mean() for name, each in losses.items() if each}
+
+    def _teach_discriminator(self, real: Tensor, update: int) -> Tensor:
+        with torch.no_grad():
+            fake = self.model.generator(self.latent(len(real)))
+        loss = discriminator_loss(self.model, real, fake, self.random)
+        self.discriminator.follow(loss, update)
+        return loss.detach()
+
+    def _teach_generator(self, examples: int, update: int) -> Tensor:
+        loss = generator_loss(self.model, self.model.generator(self.latent(examples)))
+        self.generator.follow(loss, update)
+        return loss.detach()
+
+    def latent(self, examples: int) -> Tensor:
+        """(examples, latent_size) from N(0, 1)."""
+        device = self.real.device
+        return torch.randn(examples, self.model.latent_size, generator=self.random("latent", device), device=device)
+
+    def state(self) -> dict[str, Any]:
+        return {"generator": self.generator.state(), "discriminator": self.discriminator.state()}
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        self.generator.load(state["generator"])
+        self.discriminator.load(state["discriminator"])

@@ -1,0 +1,112 @@
+import itertools
+import math
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+
+from hpsearch.models.gan import GAN, discriminator_loss, generator_loss, slope_penalty
+from hpsearch.models.gan_plan import count_parameters
+from hpsearch.models.inputs import Inputs
+from hpsearch.models.spectral import SpectralNorm
+
+ROW = Inputs("rows", (6,))
+DIGIT = Inputs("image", (1, 8, 8))
+COLOUR = Inputs("image", (3, 8, 12))
+
+
+def source(seed=0):
+    made = {}
+
+    def give(name, device="cpu"):
+        return made.setdefault(name, torch.Generator(device).manual_seed(seed + len(name)))
+
+    return give
+
+
+def examples(inputs, rows=5, seed=1):
+    return torch.randn(rows, *inputs.shape, generator=torch.Generator().manual_seed(seed))
+
+
+CASES = [(ROW, "dense"), (DIGIT, "dense"), (DIGIT, "convolutional"), (COLOUR, "convolutional")]
+
+
+@pytest.mark.parametrize(("inputs", "architecture"), CASES)
+def test_counts_its_parameters_and_makes_what_it_gets(inputs, architecture):
+    for layers, normalization, spectral in itertools.product([1, 2], ["none", "batch"], [False, True]):
+        parameters = {"architecture": architecture, "generator_layers": layers, "discriminator_layers": 2, "normalization": normalization}
+        parameters |= {"spectral_normalization": spectral, "generator_units": 5, "discriminator_units": 3, "latent_size": 4}
+        built = GAN(parameters, inputs, 0, source())
+        assert count_parameters(parameters, inputs, 0) == sum(p.numel() for p in built.parameters())
+        made = built.generator(torch.randn(7, 4, generator=torch.Generator().manual_seed(0)))
+        assert made.shape == (7, *inputs.shape)
+        assert built.discriminator(made).shape == (7,)
+        assert inputs.kind == "rows" or float(made.detach().abs().max()) <= 1
+
+
+def test_losses_are_those_of_the_papers():
+    model = GAN({}, ROW, 0, source())
+    model.discriminator = nn.Sequential(nn.Flatten(), Sum())
+    real, fake = torch.tensor([[0.5] * 6, [-1.0] * 6]), torch.tensor([[0.25] * 6])  # outputs 3, -6 and 1.5
+    chance = lambda x: 1 / (1 + math.exp(-x))  # noqa: E731
+    closed = {
+        "non_saturating": (
+            -(math.log(chance(3)) + math.log(chance(-6))) / 2 - math.log(1 - chance(1.5)),
+            -math.log(chance(1.5)),
+        ),
+        "hinge": ((0 + 7) / 2 + 2.5, -1.5),
+        "wasserstein": (1.5 + 1.5, -1.5),
+    }
+    for name, (of_discriminator, of_generator) in closed.items():
+        model.loss, model.gradient_penalty = name, 0.0
+        assert float(discriminator_loss(model, real, fake, source())) == pytest.approx(of_discriminator, rel=1e-5)
+        assert float(generator_loss(model, fake)) == pytest.approx(of_generator, rel=1e-5)
+
+
+class Sum(nn.Module):
+    def forward(self, x):
+        return x.sum(1)
+
+
+def test_the_slope_of_a_plane_is_its_weights_norm():
+    plane = nn.Sequential(nn.Flatten(), nn.Linear(64, 1), nn.Flatten(0))
+    penalty = slope_penalty(plane, examples(DIGIT), examples(DIGIT, seed=2), source())
+    torch.testing.assert_close(penalty, (plane[1].weight.norm() - 1).square())
+    penalty.backward()
+    assert plane[1].weight.grad.abs().sum() > 0
+
+
+@pytest.mark.parametrize("layer", [nn.Linear(7, 5), nn.Conv2d(3, 4, 3, padding=1)], ids=["linear", "convolution"])
+def test_spectral_normalization_divides_by_the_largest_singular_value(layer):
+    made, x = (
+        SpectralNorm(layer, torch.Generator().manual_seed(0)),
+        torch.randn(2, 7) if isinstance(layer, nn.Linear) else torch.randn(2, 3, 4, 4),
+    )
+    for _ in range(300):
+        made(x)
+    largest = torch.linalg.matrix_norm(layer.weight.detach().flatten(1), 2)
+    kind = functional.linear if isinstance(layer, nn.Linear) else lambda x, w, b: functional.conv2d(x, w, b, padding=1)
+    torch.testing.assert_close(made(x), kind(x, layer.weight / largest, layer.bias), rtol=1e-4, atol=1e-5)
+    made.eval()
+    before = made.left.clone()
+    made(x)
+    assert torch.equal(before, made.left)
+
+
+@pytest.mark.parametrize("make", [lambda p, i: GAN(p, i, 0, source()), lambda p, i: count_parameters(p, i, 0)])
+@pytest.mark.parametrize(
+    ("parameters", "inputs", "said"),
+    [
+        (
+            {"architecture": "convolutional"},
+            ROW,
+            "architecture: convolutional is for images, and an example of these data is rows; use dense",
+        ),
+        ({"architecture": "convolutional", "generator_layers": 4}, DIGIT, "a side of 8 x 8 can be halved 3 times, not 4; ask for fewer"),
+    ],
+)
+def test_what_cannot_be_is_refused(make, parameters, inputs, said):
+    with pytest.raises(ValueError) as error:
+        make(parameters, inputs)
+    assert said in str(error.value)

@@ -1,0 +1,84 @@
+"""Two networks that train each other: bit-for-bit resume, rates of their own, and that the generator learns."""
+
+import pytest
+import torch
+
+from hpsearch.models.gan import GAN
+from hpsearch.models.inputs import Inputs
+from hpsearch.training.duel import Duel
+from hpsearch.training.loop import train
+from hpsearch.training.run import run_assignment
+from hpsearch.trial import Assignment, Objective, Pause, TrialKind, TrialState
+
+EPOCHS = 4
+POINT = Inputs("rows", (2,))
+
+
+class Game:
+    objectives = (Objective("distance", "minimize"),)
+
+    def __init__(self, epochs=EPOCHS):
+        self.epochs = epochs
+        self.updates = []
+
+    def run(self, trial):
+        real = torch.randn(64, 2, generator=torch.Generator().manual_seed(0)) * 0.3 + torch.tensor([2.0, -1.0])
+        model = GAN({"generator_units": 16, "discriminator_units": 16, "latent_size": 4, **trial.params}, POINT, 0, trial.generator)
+        latent = torch.randn(256, 4, generator=torch.Generator().manual_seed(1))
+        duel = Duel(trial, model, real, self.epochs)
+        train(trial, duel, lambda model: {"distance": (model.generator(latent).mean(0) - real.mean(0)).norm()})
+
+
+class Recorder:
+    def __init__(self, answers):
+        self.answers, self.reports = answers, []
+
+    def report(self, report, last):
+        self.reports.append(dict(report.metrics))
+        return self.answers.get(report.step)
+
+
+def run(folder, params, answers=None, checkpoint=None, task=None):
+    task, channel = task or Game(), Recorder(answers or {})
+    outcome = run_assignment(task, Assignment(0, 1, TrialKind.SEARCH, params, 3, task.epochs, checkpoint), channel, folder)
+    return outcome, channel.reports
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"loss": "wasserstein", "discriminator_steps": 2, "batch_size": 16},
+        {"loss": "hinge", "spectral_normalization": True, "dropout": 0.2, "batch_size": 16},
+        {"normalization": "batch", "discriminator_learning_rate": 1e-4, "optimizer": "adam", "beta1": 0.5},
+    ],
+)
+def test_interrupted_anywhere_it_is_the_same_duel_bit_for_bit(tmp_path, params):
+    _, whole = run(tmp_path / "whole", params)
+    for cut in range(1, EPOCHS):
+        paused, before = run(tmp_path / f"cut{cut}", params, {cut: Pause()})
+        assert paused.state is TrialState.PAUSED
+        _, after = run(tmp_path / f"cut{cut}", params, checkpoint=paused.checkpoint)
+        assert before + after == whole
+
+
+@pytest.mark.parametrize("loss", ["non_saturating", "hinge", "wasserstein"])
+def test_the_generator_moves_to_where_the_data_are(tmp_path, loss):
+    params = {"loss": loss, "learning_rate": 0.005, "batch_size": 32, "beta1": 0.5, "optimizer": "adam"}
+    _, metrics = run(tmp_path, params, task=Game(epochs=120))
+    assert metrics[0]["distance"] > 1.5
+    assert min(step["distance"] for step in metrics) < 0.5
+
+
+def test_a_rate_of_its_own_moves_the_discriminator_alone(tmp_path):
+    _, slow = run(tmp_path / "a", {"discriminator_learning_rate": 1e-30, "batch_size": 64}, task=Game(epochs=1))
+    _, same = run(tmp_path / "b", {"discriminator_learning_rate": 1e-3, "batch_size": 64}, task=Game(epochs=1))
+    _, unsaid = run(tmp_path / "c", {"batch_size": 64}, task=Game(epochs=1))
+    assert same == unsaid
+    assert slow[0]["discriminator_loss"] == same[0]["discriminator_loss"]  # of the first update, before it
+    assert slow[0]["generator_loss"] != same[0]["generator_loss"]
+
+
+def test_the_generator_waits_for_the_discriminators_steps(tmp_path):
+    _, metrics = run(tmp_path, {"discriminator_steps": 100, "batch_size": 16})
+    assert all("generator_loss" not in step for step in metrics)
+    assert len({step["distance"] for step in metrics}) == 1

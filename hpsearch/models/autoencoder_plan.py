@@ -21,7 +21,7 @@ HYPERPARAMETERS = (
     Hyperparameter(
         "num_layers",
         None,
-        "Hidden layers of encoder and decoder each; null means as many as `hidden_units` lists, or 2.",
+        "Hidden layers (or convolutions) of encoder and decoder each; null means as many as `hidden_units` lists, or 2.",
         (Ints(0, 64), Choices((None,))),
     ),
     Hyperparameter(
@@ -67,12 +67,25 @@ def settle(parameters: Mapping[str, Json], inputs: Inputs) -> dict[str, Json]:
     """The value of each hyperparameter.
 
     Raises:
-        ValueError: a value is not allowed, or convolutions have no image.
+        ValueError: a value is not allowed, or convolutions have no image, or no pixels left to halve.
     """
     chosen = complete(HYPERPARAMETERS, parameters)
-    if chosen["architecture"] == "convolutional" and inputs.kind != "image":
+    if chosen["architecture"] == "dense":
+        return chosen
+    if inputs.kind != "image":
         raise ValueError(f"architecture: convolutional is for images, and an example of these data is {inputs.kind}; use dense")
+    _, height, width = inputs.shape
+    asked, most = convolutions(chosen), (max(height, width) - 1).bit_length()
+    if asked > most:
+        raise ValueError(
+            f"num_layers: {height} x {width} pixels are a single one after {most} halvings, got {asked}; use at most {most}, or dense"
+        )
     return chosen
+
+
+def convolutions(chosen: Mapping[str, Json]) -> int:
+    """How many the encoder has, and the decoder."""
+    return 2 if chosen["num_layers"] is None else int(chosen["num_layers"])
 
 
 def dense_sizes(chosen: Mapping[str, Json], inputs: Inputs) -> list[int]:
@@ -84,7 +97,7 @@ def convolution_shapes(chosen: Mapping[str, Json], inputs: Inputs) -> list[tuple
     """(channels, height, width) before and after each of the encoder's convolutions; a side of one pixel stays."""
     channels, height, width = inputs.shape
     shapes = [(channels, height, width)]
-    for layer in range(2 if chosen["num_layers"] is None else chosen["num_layers"]):
+    for layer in range(convolutions(chosen)):
         height, width = -(-height // 2), -(-width // 2)
         shapes.append((chosen["channels"] * 2**layer, height, width))
     return shapes

@@ -21,6 +21,8 @@ from hpsearch.trial import Json
 class CNN(nn.Module):
     """Blocks of convolutions, each followed by normalization and activation; global pooling; a head.
 
+    The padding of a text is steps of zeros, which are convolved and pooled like any other.
+
     Args:
         parameters: of HYPERPARAMETERS; what is missing has its default.
         inputs: image, sequence or tokens.

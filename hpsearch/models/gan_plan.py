@@ -76,9 +76,8 @@ def settle(parameters: Mapping[str, Json], inputs: Inputs) -> dict[str, Json]:
         most = halvings(inputs.shape[1:])
         if chosen[part] > most:
             height, width = inputs.shape[1:]
-            raise ValueError(
-                f"{part}: a side of {height} x {width} can be halved {most} times, not {chosen[part]}; ask for fewer, or use dense"
-            )
+            cure = f"use at most {most}, or dense" if most else "use architecture: dense"
+            raise ValueError(f"{part}: {height} x {width} pixels can be halved evenly {most} times, got {chosen[part]}; {cure}")
     return chosen
 
 

@@ -2,7 +2,8 @@ import itertools
 
 import pytest
 import torch
-from torch import distributions
+from torch import distributions, nn
+from torch.nn import functional
 
 from hpsearch.models.autoencoder import Autoencoder
 from hpsearch.models.autoencoder_plan import count_parameters
@@ -33,7 +34,7 @@ CASES = [(inputs, "dense") for inputs in (ROW, DIGIT, ODD, SERIES)] + [(inputs, 
 
 @pytest.mark.parametrize(("inputs", "architecture"), CASES)
 def test_counts_its_parameters_and_gives_back_the_shape_it_got(inputs, architecture):
-    for layers, normalization, variational in itertools.product([0, 1, 4], ["none", "batch"], [False, True]):
+    for layers, normalization, variational in itertools.product([0, 1, 3], ["none", "batch"], [False, True]):
         parameters = {"architecture": architecture, "num_layers": layers, "normalization": normalization, "variational": variational}
         parameters |= {"hidden_units": 9, "channels": 3, "bottleneck": 4}
         built = Autoencoder(parameters, inputs, 0, source())
@@ -93,6 +94,65 @@ def test_learns_a_batch_by_heart(architecture):
 
 
 @pytest.mark.parametrize("make", [lambda p, i: Autoencoder(p, i, 0, source()), lambda p, i: count_parameters(p, i, 0)])
-def test_convolutions_of_rows_are_refused(make):
-    with pytest.raises(ValueError, match="architecture: convolutional is for images, and an example of these data is rows; use dense"):
-        make({"architecture": "convolutional"}, ROW)
+@pytest.mark.parametrize(
+    ("inputs", "layers", "said"),
+    [
+        (ROW, None, "architecture: convolutional is for images, and an example of these data is rows; use dense"),
+        (DIGIT, 4, "num_layers: 8 x 8 pixels are a single one after 3 halvings, got 4; use at most 3, or dense"),
+        (Inputs("image", (1, 1, 9)), 5, "num_layers: 1 x 9 pixels are a single one after 4 halvings, got 5"),
+        (Inputs("image", (1, 2, 2)), None, "num_layers: 2 x 2 pixels are a single one after 1 halvings, got 2"),
+    ],
+)
+def test_what_cannot_be_is_refused(make, inputs, layers, said):
+    with pytest.raises(ValueError) as error:
+        make({"architecture": "convolutional", "num_layers": layers}, inputs)
+    assert said in str(error.value)
+
+
+def test_halves_to_a_single_pixel_and_back():
+    inputs = Inputs("image", (1, 1, 9))
+    assert Autoencoder({"architecture": "convolutional", "num_layers": 4}, inputs, 0, source())(examples(inputs)).output.shape == (
+        5,
+        1,
+        1,
+        9,
+    )
+
+
+@pytest.mark.parametrize("normalization", ["none", "batch"])
+def test_convolves_and_transposes_as_torch_does(normalization):
+    model = Autoencoder({"architecture": "convolutional", "normalization": normalization, "activation": "tanh"}, ODD, 0, source())
+    first, second, to_code = (m for m in model.encoder if hasattr(m, "weight") and not isinstance(m, nn.BatchNorm2d))
+    from_code, third, fourth = (m for m in model.decoder if hasattr(m, "weight") and not isinstance(m, nn.BatchNorm2d))
+
+    def after(x):
+        x = functional.batch_norm(x, None, None, training=True) if normalization == "batch" else x
+        return x.tanh()
+
+    x = examples(ODD)
+    code = after(functional.conv2d(x, first.weight, first.bias, stride=2, padding=1))  # 7 x 5 to 4 x 3
+    code = after(functional.conv2d(code, second.weight, second.bias, stride=2, padding=1))  # to 2 x 2
+    code = functional.linear(code.reshape(5, -1), to_code.weight, to_code.bias)
+    back = functional.linear(code, from_code.weight, from_code.bias).reshape(5, 32, 2, 2)
+    back = after(functional.conv_transpose2d(back, third.weight, third.bias, stride=2, padding=1, output_padding=(1, 0)))
+    back = functional.conv_transpose2d(back, fourth.weight, fourth.bias, stride=2, padding=1)
+    torch.testing.assert_close(model.encode(x), code)
+    torch.testing.assert_close(model(x).output, back)
+
+
+@pytest.mark.parametrize("architecture", ["dense", "convolutional"])
+def test_a_great_kl_weight_leaves_the_code_nothing_to_say(architecture):
+    """Its divergence from N(0, 1) falls to near zero; without weight it grows."""
+    divergence = {}
+    for weight in (0.0, 100.0):
+        model = Autoencoder({"architecture": architecture, "variational": True, "kl_weight": weight, "bottleneck": 4}, DIGIT, 0, source())
+        optimizer, x = torch.optim.Adam(model.parameters(), 0.003), examples(DIGIT, 16)
+        for _ in range(60):
+            optimizer.zero_grad()
+            model.loss(x).backward()
+            optimizer.step()
+        model.eval()
+        made = model(x)
+        divergence[weight] = float(0.5 * (made.mean**2 + made.log_variance.exp() - 1 - made.log_variance).mean().detach())
+    assert divergence[100.0] < 0.02
+    assert divergence[0.0] > 0.2

@@ -3,9 +3,11 @@ import itertools
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional
 
 from hpsearch.models.cnn import CNN
 from hpsearch.models.cnn_plan import count_parameters, groups
+from hpsearch.models.dropout import Dropout
 from hpsearch.models.inputs import Inputs
 
 DIGIT = Inputs("image", (1, 8, 8))
@@ -88,6 +90,49 @@ def test_a_residual_layer_adds_what_it_got():
         nn.init.zeros_(layer.convolution.bias)
     x = examples(DIGIT).abs()
     torch.testing.assert_close(model(x), model.head[-1](x.mean((2, 3))))
+
+
+@pytest.mark.parametrize("downsampling", ["stride", "max_pool"])
+def test_where_shapes_differ_a_residual_layer_projects_what_it_got(downsampling):
+    parameters = {
+        "residual": True,
+        "downsampling": downsampling,
+        "normalization": "none",
+        "num_blocks": 1,
+        "channels": 6,
+        "channel_growth": 1.0,
+    }
+    model = CNN(parameters, COLOUR, 2, source())
+    (layer,), x, stride = model.layers, examples(COLOUR), 2 if downsampling == "stride" else 1
+    convolved = functional.conv2d(x, layer.convolution.weight, layer.convolution.bias, stride=stride, padding=1)
+    expected = (convolved + functional.conv2d(x, layer.projection.weight, stride=stride)).relu()
+    expected = expected if downsampling == "stride" else functional.max_pool2d(expected, 2, ceil_mode=True)
+    assert expected.shape == (5, 6, 4, 5)
+    torch.testing.assert_close(model(x), model.head[-1](expected.mean((2, 3))))
+
+
+def test_tokens_are_embedded_convolved_and_put_through_the_head():
+    model = CNN(
+        {"num_blocks": 1, "normalization": "none", "pooling": "flatten", "hidden_units": 5, "downsampling": "none"}, WORDS, 2, source()
+    )
+    ids, (layer,) = examples(WORDS), model.layers
+    vectors = model.embedding(ids).transpose(1, 2)
+    given = functional.conv1d(vectors, layer.convolution.weight, layer.convolution.bias, padding=1).relu()
+    torch.testing.assert_close(model(ids), model.head[1](model.head[0](given.flatten(1)).relu()))
+
+
+def test_dropout_is_at_the_end_of_each_block_and_in_the_head_in_training_alone():
+    model = CNN({"dropout": 0.5, "layers_per_block": 2, "hidden_units": 200, "normalization": "none"}, DIGIT, 2, source())
+    seen = []
+    for module in model.modules():
+        if isinstance(module, Dropout):
+            module.register_forward_hook(lambda _module, given, made: seen.append(float((made[given[0] != 0] == 0).float().mean())))
+    x = examples(DIGIT, 100)
+    model(x)
+    assert seen == pytest.approx([0.0, 0.5, 0.0, 0.5, 0.5], abs=0.05)  # the head's 10,000 or so: ten sigmas
+    seen.clear()
+    model.eval()(x)
+    assert seen == [0.0] * 5
 
 
 def test_one_pixel_is_not_halved_any_more():

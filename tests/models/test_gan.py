@@ -10,6 +10,7 @@ from hpsearch.models.gan import GAN, discriminator_loss, generator_loss, slope_p
 from hpsearch.models.gan_plan import count_parameters
 from hpsearch.models.inputs import Inputs
 from hpsearch.models.spectral import SpectralNorm
+from hpsearch.training.flat import FlatParameters
 
 ROW = Inputs("rows", (6,))
 DIGIT = Inputs("image", (1, 8, 8))
@@ -94,6 +95,66 @@ def test_spectral_normalization_divides_by_the_largest_singular_value(layer):
     assert torch.equal(before, made.left)
 
 
+@pytest.mark.parametrize("architecture", ["dense", "convolutional"])
+def test_spectral_normalization_of_flattened_parameters(architecture):
+    """It follows the one vector, its gradients arrive there, through the penalty too, and what it estimates with is in checkpoints."""
+    model = GAN({"architecture": architecture, "spectral_normalization": True, "loss": "wasserstein"}, DIGIT, 0, source())
+    flat = FlatParameters(model.discriminator, torch.device("cpu"))
+    layers = [module for module in model.discriminator.modules() if isinstance(module, SpectralNorm)]
+    assert {id(layer.left) for layer in layers} <= {id(buffer) for buffer in model.buffers()}
+    x = examples(DIGIT)
+    before = model.eval().discriminator(x).detach()
+    flat.values[: flat.decayed].mul_(10)
+    torch.testing.assert_close(model.discriminator(x), before)
+    slope_penalty(model.discriminator, x, examples(DIGIT, seed=2), source()).backward()
+    assert all(layer.layer.weight.grad.any() for layer in layers)
+    assert flat.gradient.isfinite().all()
+
+
+@pytest.mark.parametrize("normalization", ["none", "batch"])
+def test_convolutional_networks_are_those_of_torch(normalization):
+    """Sides of 4, stride 2: the discriminator halves, the generator doubles."""
+    parameters = {"architecture": "convolutional", "generator_units": 3, "discriminator_units": 4, "normalization": normalization}
+    model = GAN(parameters, COLOUR, 0, source())
+    one, two, out = (m for m in model.discriminator if hasattr(m, "weight"))
+    x = examples(COLOUR)
+    hidden = functional.leaky_relu(functional.conv2d(x, one.weight, one.bias, stride=2, padding=1), 0.2)
+    hidden = functional.leaky_relu(functional.conv2d(hidden, two.weight, two.bias, stride=2, padding=1), 0.2)
+    torch.testing.assert_close(model.discriminator(x), functional.linear(hidden.reshape(5, -1), out.weight, out.bias)[:, 0])
+
+    def after(made):
+        made = functional.batch_norm(made, None, None, training=True) if normalization == "batch" else made
+        return made.relu()
+
+    first, up, last = (m for m in model.generator if hasattr(m, "weight") and not isinstance(m, nn.BatchNorm2d))
+    latent = torch.randn(5, 32, generator=torch.Generator().manual_seed(0))
+    made = after(functional.linear(latent, first.weight, first.bias).reshape(5, 6, 2, 3))
+    made = after(functional.conv_transpose2d(made, up.weight, up.bias, stride=2, padding=1))
+    made = functional.conv_transpose2d(made, last.weight, last.bias, stride=2, padding=1).tanh()
+    torch.testing.assert_close(model.generator(latent), made)
+
+
+def test_the_penalty_is_of_points_between_that_its_own_generator_draws():
+    """Of the square's slope, which is twice the point: real 0, fake 1, so it is (2 share sqrt(64) - 1)^2."""
+    real, fake, shares = torch.zeros(5, 1, 8, 8), torch.ones(5, 1, 8, 8), torch.Generator().manual_seed(7)
+    random = {"penalty": torch.Generator().manual_seed(7)}
+    before = torch.get_rng_state()
+    penalty = slope_penalty(lambda x: x.square().flatten(1).sum(1), real, fake, lambda name, _device: random[name])
+    expected = (2 * torch.rand(5, generator=shares) * 8 - 1).square().mean()
+    torch.testing.assert_close(penalty, expected)
+    assert torch.equal(before, torch.get_rng_state())
+
+
+def test_a_discriminator_without_slope_has_a_finite_gradient():
+    model = GAN({"loss": "wasserstein", "discriminator_activation": "relu"}, DIGIT, 0, source())
+    for layer in (m for m in model.discriminator if isinstance(m, nn.Linear)):
+        nn.init.constant_(layer.bias, -100.0)
+    loss = discriminator_loss(model, examples(DIGIT), examples(DIGIT, seed=2), source())
+    loss.backward()
+    assert float(loss.detach()) == pytest.approx(10.0)
+    assert all(p.grad is None or p.grad.isfinite().all() for p in model.parameters())
+
+
 @pytest.mark.parametrize("make", [lambda p, i: GAN(p, i, 0, source()), lambda p, i: count_parameters(p, i, 0)])
 @pytest.mark.parametrize(
     ("parameters", "inputs", "said"),
@@ -103,7 +164,16 @@ def test_spectral_normalization_divides_by_the_largest_singular_value(layer):
             ROW,
             "architecture: convolutional is for images, and an example of these data is rows; use dense",
         ),
-        ({"architecture": "convolutional", "generator_layers": 4}, DIGIT, "a side of 8 x 8 can be halved 3 times, not 4; ask for fewer"),
+        (
+            {"architecture": "convolutional", "discriminator_layers": 4},
+            DIGIT,
+            "discriminator_layers: 8 x 8 pixels can be halved evenly 3 times, got 4; use at most 3, or dense",
+        ),
+        (
+            {"architecture": "convolutional"},
+            Inputs("image", (1, 7, 8)),
+            "generator_layers: 7 x 8 pixels can be halved evenly 0 times, got 2; use architecture: dense",
+        ),
     ],
 )
 def test_what_cannot_be_is_refused(make, parameters, inputs, said):

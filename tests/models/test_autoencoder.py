@@ -80,6 +80,19 @@ def test_denoising_adds_noise_of_its_deviation():
     assert float(model(torch.zeros(20_000, 6)).output.detach().std()) == pytest.approx(0.7, rel=0.02)  # 9 sigma of 120,000 draws
 
 
+def test_a_variational_code_is_drawn_with_its_mean_and_variance():
+    """Through an identity, from an encoder of biases alone: mean 2, variance 1 / 4. Five sigmas of 120,000 draws."""
+    model = Autoencoder({"num_layers": 0, "bottleneck": 6, "variational": True}, ROW, 0, source())
+    encoder, decoder = model.encoder[1], model.decoder[0]
+    nn.init.zeros_(encoder.weight)
+    encoder.bias.data.copy_(torch.cat([torch.full((6,), 2.0), torch.full((6,), 0.25).log()]))
+    nn.init.eye_(decoder.weight)
+    nn.init.zeros_(decoder.bias)
+    drawn = model(torch.zeros(20_000, 6)).output.detach()
+    assert float(drawn.mean()) == pytest.approx(2.0, abs=5 * 0.5 / 120_000**0.5)
+    assert float(drawn.std()) == pytest.approx(0.5, rel=5 / 240_000**0.5)
+
+
 @pytest.mark.parametrize("architecture", ["dense", "convolutional"])
 def test_learns_a_batch_by_heart(architecture):
     model = Autoencoder({"architecture": architecture, "bottleneck": 16}, DIGIT, 0, source())

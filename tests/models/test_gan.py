@@ -1,3 +1,4 @@
+import copy
 import itertools
 import math
 
@@ -93,6 +94,21 @@ def test_spectral_normalization_divides_by_the_largest_singular_value(layer):
     before = made.left.clone()
     made(x)
     assert torch.equal(before, made.left)
+
+
+def test_spectral_normalization_has_the_gradient_that_torchs_own_has():
+    """The estimate is a function of the weight, too."""
+    ours = SpectralNorm(nn.Linear(7, 5), torch.Generator().manual_seed(0)).eval()
+    matrix = ours.layer.weight.detach()
+    theirs = nn.utils.parametrizations.spectral_norm(copy.deepcopy(ours.layer)).eval()
+    estimate = theirs.parametrizations.weight[0]
+    estimate._u.copy_(ours.left)
+    estimate._v.copy_(functional.normalize(matrix.T @ ours.left, dim=0))
+    x = examples(Inputs("rows", (7,)))
+    for module in (ours, theirs):
+        module(x).square().sum().backward()
+    torch.testing.assert_close(ours(x), theirs(x))
+    torch.testing.assert_close(ours.layer.weight.grad, theirs.parametrizations.weight.original.grad)
 
 
 @pytest.mark.parametrize("architecture", ["dense", "convolutional"])

@@ -35,8 +35,8 @@ def examples(inputs, rows=5):
 @pytest.mark.parametrize("inputs", [DIGIT, COLOUR, SERIES, WORDS], ids=["digit", "colour", "series", "words"])
 @pytest.mark.parametrize("downsampling", ["max_pool", "average_pool", "stride", "none"])
 def test_counts_the_parameters_of_the_built_network(inputs, downsampling):
-    grid = itertools.product([1, 5], [1, 2], [False, True], ["none", "batch", "group"], ["average", "flatten"], [0, 7])
-    for blocks, layers, residual, normalization, pooling, hidden in grid:
+    grid = itertools.product([1, 5], [1, 2], [False, True], ["none", "batch", "group"], [("average", 0), ("flatten", 7)])
+    for blocks, layers, residual, normalization, (pooling, hidden) in grid:
         parameters = {
             "num_blocks": blocks, "layers_per_block": layers, "residual": residual, "normalization": normalization, "pooling": pooling,
             "hidden_units": hidden, "downsampling": downsampling, "channels": 4, "channel_growth": 1.5, "embedding_size": 6,

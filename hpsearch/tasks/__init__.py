@@ -12,6 +12,7 @@ from hpsearch.tasks.hyperparameters import CLUSTERING_HYPERPARAMETERS, LABEL_HYP
 from hpsearch.tasks.task import Task
 from hpsearch.training.attacks_plan import ADVERSARIAL_HYPERPARAMETERS
 from hpsearch.training.augmentation_plan import AUGMENTATION_HYPERPARAMETERS
+from hpsearch.training.duel_plan import DUEL_HYPERPARAMETERS
 
 if TYPE_CHECKING:
     from hpsearch.config import SweepConfig
@@ -107,12 +108,28 @@ CLUSTERING = TaskEntry(
     hyperparameters=CLUSTERING_HYPERPARAMETERS,
 )
 
-_LATER = ("forecasting", "text_classification", "generation", "function", "command")
+GENERATION = TaskEntry(
+    "hpsearch.tasks.generation:Generation",
+    metrics={
+        "discriminator_loss": "minimize",
+        "generator_loss": "minimize",
+        "val_frechet_distance": "minimize",
+        "val_frechet_ratio": "minimize",
+    },
+    default_metrics=("discriminator_loss", "generator_loss", "val_frechet_distance", "val_frechet_ratio"),
+    data=("breast_cancer", "digits", "iris", "wine"),
+    formats=(*TABLES, "idx", "images"),
+    models=("gan",),
+    hyperparameters=DUEL_HYPERPARAMETERS,
+)
+
+_LATER = ("forecasting", "text_classification", "function", "command")
 
 TASKS: Mapping[str, TaskEntry] = {
     "classification": CLASSIFICATION,
     "regression": REGRESSION,
     "anomaly_detection": ANOMALY_DETECTION,
     "clustering": CLUSTERING,
+    "generation": GENERATION,
     **{kind: TaskEntry() for kind in _LATER},
 }

@@ -16,7 +16,7 @@ from hpsearch.tasks.encoding import encode_inputs
 from hpsearch.tasks.labels import find_classes
 from hpsearch.tasks.prepared import Arrays
 from hpsearch.tasks.reconstruction import reconstructs
-from hpsearch.tasks.splits import Shares, Split, split_rows
+from hpsearch.tasks.splits import Shares, Split, split_rows, with_fixed_test
 from hpsearch.tasks.tables import Table
 from hpsearch.trial import Json
 
@@ -58,11 +58,16 @@ class AnomalyDetection(DataTask[Table]):
     def encode(self, raw: Table) -> Encoded:
         """Targets are 1 for anomalies; the training split has none."""
         anomalous = find_anomalies(raw, self.normal)
-        split = split_normal(anomalous, self.shares)
+        split = self._split(anomalous, raw.test_rows)
         encoded = encode_inputs(raw, split)
         targets = {"train": anomalous[split.train], "validation": anomalous[split.validation], "test": anomalous[split.test]}
         found = {name: int(target.sum()) for name, target in targets.items()}
         return Encoded({**encoded.meta, "anomalies": found}, *Arrays(encoded.splits, targets).parts())
+
+    def _split(self, anomalous: NDArray[np.int64], published: NDArray[np.intp] | None) -> Split:
+        if published is None:
+            return split_normal(anomalous, self.shares)
+        return with_fixed_test(len(anomalous), published, self.shares, lambda rows, shares: split_normal(anomalous[rows], shares))
 
     def learner(self, trial: Trial, model: nn.Module, data: Data) -> Learner:
         return reconstructs(trial, model, data.inputs["train"], self.epochs)

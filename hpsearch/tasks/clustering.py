@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import TYPE_CHECKING
+import warnings
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,13 +20,14 @@ from hpsearch.tasks.hyperparameters import CLUSTERING_HYPERPARAMETERS
 from hpsearch.tasks.labels import find_classes
 from hpsearch.tasks.prepared import Arrays
 from hpsearch.tasks.reconstruction import reconstructs
-from hpsearch.tasks.splits import split_rows
+from hpsearch.tasks.splits import split_published
 from hpsearch.tasks.tables import Table
 
 if TYPE_CHECKING:
     import torch
     from torch import nn
 
+    from hpsearch.config import SweepConfig
     from hpsearch.training.loop import Learner, Measure
     from hpsearch.training.trial import Trial
 
@@ -33,11 +37,33 @@ MOST_ROWS = 10_000
 MOST_COMPARED = 2_000
 """Of a split, so many rows are compared with one another for the silhouette, which takes the square of it."""
 
+NO_LABELS = "these data have no labels to tell how many clusters there are; put it into the space, as in clusters: {min: 2, max: 20}"
 
+
+@dataclass
 class Clustering(DataTask[Table]):
-    """Clusters are found in the training split's codes and judged on another's; labels, if any, only judge."""
+    """Clusters are found in the training split's codes and judged on another's; labels, if any, only judge.
+
+    Args:
+        named: by the space; None: nobody has said.
+    """
 
     kind = "clustering"
+
+    named: Collection[str] | None = None
+
+    @classmethod
+    def from_config(cls, config: SweepConfig) -> Self:
+        return replace(super().from_config(config), named=(*config.space.parameters, *config.space.fixed))
+
+    def prepare(self, folder: Path) -> None:
+        super().prepare(folder)
+        if self.meta["classes"]:
+            return
+        if self.named is not None and "clusters" not in self.named:
+            raise InputError(NO_LABELS)
+        if "val_nmi" in self.wanted:
+            raise InputError("val_nmi compares clusters with labels, and these data have none; name the target, or use val_silhouette")
 
     @property
     def outputs(self) -> int:
@@ -48,7 +74,7 @@ class Clustering(DataTask[Table]):
 
     def encode(self, raw: Table) -> Encoded:
         """Targets are indices of the classes, where there are labels."""
-        split = split_rows(len(raw.inputs), self.shares)
+        split = split_published(len(raw.inputs), raw.test_rows, self.shares)
         encoded = encode_inputs(raw, split)
         if raw.target is None:
             return Encoded({**encoded.meta, "classes": []}, *Arrays(encoded.splits, {}).parts())
@@ -65,7 +91,7 @@ class Clustering(DataTask[Table]):
 
     def _classes(self) -> int:
         if not (classes := self.meta["classes"]):
-            raise InputError("these data have no labels to tell how many; put it into the space, as in clusters: {min: 2, max: 20}")
+            raise InputError(NO_LABELS)
         return len(classes)
 
 
@@ -73,7 +99,7 @@ class ClusterMeasure:
     """How the clusters of the training split's codes suit a split: to each other (silhouette), and to its labels if it has any (NMI)."""
 
     def __init__(self, data: Data, split: str, clusters: int) -> None:
-        self.train = data.inputs["train"][:MOST_ROWS]
+        self.train = data.inputs["train"][_some(len(data.inputs["train"]), MOST_ROWS)]
         self.inputs = data.inputs[split]
         self.labels = data.targets[split].cpu().numpy() if split in data.targets else None
         self.clusters = clusters
@@ -91,11 +117,17 @@ class ClusterMeasure:
     def _judge(self, codes: NDArray[np.float64], found: NDArray[np.int64]) -> dict[str, float]:
         from sklearn.metrics import normalized_mutual_info_score, silhouette_score
 
-        some, theirs = codes[:MOST_COMPARED], found[:MOST_COMPARED]
+        chosen = _some(len(codes), MOST_COMPARED)
+        some, theirs = codes[chosen], found[chosen]
         judged = {"silhouette": float(silhouette_score(some, theirs)) if 1 < len(set(theirs.tolist())) < len(theirs) else -1.0}
         if self.labels is not None:
             judged["nmi"] = float(normalized_mutual_info_score(self.labels, found))
         return judged
+
+
+def _some(rows: int, most: int) -> NDArray[np.intp]:
+    """At most so many rows, at random: a file may be in the order of its classes. The same each time."""
+    return np.sort(np.random.default_rng(0).permutation(rows)[:most])
 
 
 def _codes(model: nn.Module, inputs: torch.Tensor) -> NDArray[np.float64]:
@@ -114,11 +146,13 @@ def find_clusters(train: NDArray[np.float64], codes: NDArray[np.float64], cluste
         codes: (others, bottleneck).
     """
     from sklearn.cluster import KMeans
+    from sklearn.exceptions import ConvergenceWarning
     from threadpoolctl import threadpool_limits
 
     if len(train) < clusters:
         raise InputError(f"clusters: {clusters} are more than the {len(train)} rows of the training split; ask for fewer")
-    with threadpool_limits(1):  # a worker has one core
+    with threadpool_limits(1), warnings.catch_warnings():  # a worker has one core
+        warnings.simplefilter("ignore", ConvergenceWarning)  # codes that are all the same are a poor trial, and its measures say so
         fitted = KMeans(clusters, n_init=4, random_state=0).fit(train)
         found: NDArray[np.int64] = fitted.predict(codes)
     return found

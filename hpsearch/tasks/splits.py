@@ -82,6 +82,13 @@ def with_fixed_test(rows: int, test: Indices, shares: Shares, split: Callable[[I
     return Split(left[inner.train], left[inner.validation], np.sort(test))
 
 
+def split_published(rows: int, test: Indices | None, shares: Shares) -> Split:
+    """A random split; where test rows are published, of the others alone."""
+    if test is None:
+        return split_rows(rows, shares)
+    return with_fixed_test(rows, test, shares, lambda left, inner: split_rows(len(left), inner))
+
+
 def _allocate(counts: NDArray[np.intp], share: float) -> NDArray[np.intp]:
     """Rows of each class for a part of this share: whole numbers by largest remainder, at least one each."""
     if share == 0:

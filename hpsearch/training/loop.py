@@ -25,7 +25,8 @@ Measure: TypeAlias = Callable[[nn.Module], Metrics]
 class Learner(Protocol):
     """What an epoch of training is: a network that goes down one loss (`Student`), or two that train each other (`Duel`)."""
 
-    model: nn.Module
+    @property
+    def model(self) -> nn.Module: ...
 
     def epoch(self, step: int) -> Metrics:
         """One pass over the training split."""

@@ -67,6 +67,8 @@ class AnomalyDetection(DataTask[Table]):
     def _split(self, anomalous: NDArray[np.int64], published: NDArray[np.intp] | None) -> Split:
         if published is None:
             return split_normal(anomalous, self.shares)
+        if len(set(anomalous[published].tolist())) < 2:
+            raise DataError("the published test set has only normal rows, or only anomalous ones, and nothing can be measured on it")
         return with_fixed_test(len(anomalous), published, self.shares, lambda rows, shares: split_normal(anomalous[rows], shares))
 
     def learner(self, trial: Trial, model: nn.Module, data: Data) -> Learner:

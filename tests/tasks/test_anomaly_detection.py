@@ -1,4 +1,7 @@
+from dataclasses import replace
+
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from sklearn.metrics import average_precision_score, roc_auc_score
@@ -9,8 +12,8 @@ from hpsearch.models.autoencoder import Reconstruction
 from hpsearch.tasks import prepared
 from hpsearch.tasks.anomaly_detection import AnomalyDetection, AnomalyMeasure, split_normal
 from hpsearch.tasks.splits import Shares
-from hpsearch.tasks.tables import Source
-from hpsearch.trial import Objective, TrialState
+from hpsearch.tasks.tables import Source, read
+from hpsearch.trial import Objective, TrialKind, TrialState
 
 AUROC = Objective("val_auroc", "maximize")
 
@@ -48,6 +51,44 @@ def test_finds_what_it_has_never_seen(tmp_path, train):
     outcome, metrics = train(made, {"learning_rate": 0.005, "bottleneck": 16}, until=10)
     assert outcome.state is TrialState.COMPLETED, outcome.reason
     assert metrics[-1]["val_auroc"] > 0.85
+
+
+def test_test_rows_change_nothing_that_a_search_sees(tmp_path):
+    random = np.random.default_rng(0)
+    kinds = np.array([0] * 40 + [1] * 10)
+    test = split_normal(kinds, Shares(0.2, 0.2, 0)).test
+    frame = pd.DataFrame({"a": random.standard_normal(50), "b": random.standard_normal(50), "y": kinds})
+    other = frame.copy()
+    other.loc[test, ["a", "b"]] *= 1000
+    seen = []
+    for name, each in (("a.csv", frame), ("b.csv", other)):
+        each.to_csv(tmp_path / name, index=False)
+        made = task([0], source=Source("csv", str(tmp_path / name), "y"))
+        made.prepare(tmp_path / "prepared")
+        seen.append((prepared.load_search(made.prepared.folder).inputs, made.meta["mean"], made.meta["deviation"]))
+    for split in ("train", "validation"):
+        np.testing.assert_array_equal(seen[0][0][split], seen[1][0][split])
+    assert seen[0][1:] == seen[1][1:]
+
+
+def test_a_published_test_set_stays_one():
+    table = read(Source("builtin", "digits"))
+    published = np.arange(1500, 1797)
+    encoded = task([0, 1]).encode(replace(table, test_rows=published))
+    assert len(encoded.test.inputs["test"]) == 297
+    assert encoded.search.targets["train"].sum() == 0
+    assert encoded.search.targets["validation"].sum() == (table.target[:1500] > "1").sum()
+    zeros = np.flatnonzero(table.target == "0")
+    with pytest.raises(DataError, match="published test set has only normal rows"):
+        task([0, 1]).encode(replace(table, test_rows=zeros))
+
+
+def test_a_re_test_is_measured_on_the_test_split_after_its_last_step(tmp_path, train):
+    made = task([0, 1, 2, 3, 4])
+    made.prepare(tmp_path)
+    _, metrics = train(made, until=2, kind=TrialKind.RETEST)
+    assert not any(name.startswith("test_") for name in metrics[0])
+    assert {name for name in metrics[1] if name.startswith("test_")} == {"test_loss", "test_auroc", "test_average_precision"}
 
 
 class Zero(nn.Module):

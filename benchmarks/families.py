@@ -42,6 +42,8 @@ PROMISES: Mapping[str, Promise] = {
     "digits_anomaly": Promise("val_auroc", at_least=0.90),
     "digits_clusters": Promise("val_nmi", at_least=0.75),
     "digits_cnn": Promise("val_accuracy", at_least=0.985),
+    "digits_gan": Promise("val_frechet_ratio", at_most=0.2),
+    "robust_digits": Promise("robust_accuracy", at_least=0.85),
 }
 """A name for a file that ships; every other one has to beat its baseline."""
 

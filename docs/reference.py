@@ -26,7 +26,7 @@ def page() -> str:
 
 def _tasks() -> Iterator[str]:
     yield "## Tasks\n"
-    for kind, entry in TASKS.items():
+    for kind, entry in ((kind, entry) for kind, entry in TASKS.items() if entry.target):
         yield from _task(kind, entry)
 
 
@@ -39,7 +39,7 @@ def _task(kind: str, entry: TaskEntry) -> Iterator[str]:
         "metrics": ", ".join(f"{metric} ({goal})" for metric, goal in entry.metrics.items()),
     }
     shown = [f"- {name}: {value}" for name, value in rows.items() if value]
-    yield "\n".join(shown or ["Its metrics are what the file declares, and its space may name anything."]) + "\n"
+    yield "\n".join(shown) + "\n"
     if entry.hyperparameters:
         yield from _table(entry.hyperparameters)
 

@@ -71,14 +71,14 @@ def cancel(ledger: Ledger, name: str, trial: int) -> str | None:
 
 
 def delete(ledger: Ledger, home: Home, name: str) -> None:
-    """Forget a sweep: its rows, checkpoints, logs and prepared data. What MLflow has of it stays.
+    """Forget a sweep: its rows, checkpoints, logs, artifacts and prepared data. What MLflow has of it stays.
 
     Raises:
         LeaseHeld: a controller runs it.
     """
     sweep = ledger.find(name)
     ledger.delete(sweep.id)
-    for folder in (home.checkpoints, home.logs, home.data):
+    for folder in (home.checkpoints, home.logs, home.outputs, home.data):
         shutil.rmtree(folder / name, ignore_errors=True)
 
 

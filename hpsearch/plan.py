@@ -58,7 +58,7 @@ class Plan:
     def executor(self, home: Home) -> Executor:
         """Where the file (or the command line) wants the trials to run."""
         name, resources = self.config.name, self.config.resources
-        job = Job(self.task, home.checkpoints / name, home.logs / name, self.config.training.checkpoint_every)
+        job = Job(self.task, home.checkpoints / name, home.logs / name, self.config.training.checkpoint_every, home.outputs / name)
         workers = resources.workers or max(1, (os.cpu_count() or 1) // resources.cpus)
         target = EXECUTORS[self.executor_name]
         assert target is not None

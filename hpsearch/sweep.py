@@ -23,6 +23,7 @@ from hpsearch.ledger.face import Lease, Ledger, Sweep
 from hpsearch.plan import Plan, make_plan
 from hpsearch.result import SweepResult
 from hpsearch.search.history import History
+from hpsearch.tracking.files import TrialFiles
 from hpsearch.tracking.process import ProjectorProcess, Tracked
 from hpsearch.trial import Executor, Json
 
@@ -155,7 +156,7 @@ class _Run:
 
     def _work(self, sweep: Sweep, extension: SweepExtended, executor: Executor, projector: ProjectorProcess) -> None:
         lease = self._lease(sweep)
-        projector.open(self.home.ledger_url, sweep.name)
+        projector.open(self.home.ledger_url, sweep.name, self._files(sweep))
         history = self._history(sweep)
         budget = _budget_of(sweep)
         rules = self.plan.rules(budget).extended(history.extended_to)
@@ -177,13 +178,16 @@ class _Run:
     def _projector(self) -> ProjectorProcess:
         return ProjectorProcess.start(self.home.tracking_uri, self.home.artifacts, self.home.logs / "tracking.log")
 
+    def _files(self, sweep: Sweep) -> TrialFiles:
+        return TrialFiles(self.home.outputs / sweep.name, self.home.logs / sweep.name)
+
     def _catch_up(self, finished: Sweep) -> Tracked:
         """What the run that finished it could not bring to MLflow any more is brought there now."""
         projection = self.ledger.projection(finished.id)
         if projection.seq >= finished.last_seq:
             return Tracked(projection.experiment_id, projection.run_id, projection.seq, True)
         with self._projector() as projector:
-            projector.open(self.home.ledger_url, finished.name)
+            projector.open(self.home.ledger_url, finished.name, self._files(finished))
             return projector.finish(TRACKING_PATIENCE_S)
 
     def _history(self, sweep: Sweep) -> History:

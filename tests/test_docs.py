@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import re
+import runpy
 import shlex
 import subprocess
 import sys
@@ -69,7 +70,7 @@ def test_the_readme_names_every_command() -> None:
 
 def test_the_readme_names_every_make_target() -> None:
     row = next(line for line in README.splitlines() if line.startswith("| `Makefile`"))
-    assert re.findall(r"`(\w+)`", row)[1:] == TARGETS
+    assert re.findall(r"`([\w-]+)`", row)[1:] == TARGETS
 
 
 def test_the_readme_names_what_is_at_the_top() -> None:
@@ -124,3 +125,8 @@ def run(command: list[str], folder: Path) -> str:
     done = subprocess.run(command, capture_output=True, text=True, cwd=folder, check=False)
     assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
     return done.stdout
+
+
+def test_the_reference_is_what_the_tables_say() -> None:
+    said = runpy.run_path(str(ROOT / "docs" / "reference.py"))
+    assert said["PAGE"].read_text("utf-8") == said["page"](), "run: python docs/reference.py"

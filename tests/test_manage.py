@@ -111,7 +111,7 @@ def test_who_takes_the_sweep_while_it_is_being_changed_is_asked(ledger: Ledger, 
 
 def test_delete(ledger: Ledger, tmp_path: Path):
     home = Home(tmp_path / "home", "", "")
-    for folder in (home.checkpoints, home.logs, home.data):
+    for folder in (home.checkpoints, home.logs, home.outputs, home.data):
         for name in ("one", "two"):
             (folder / name / "x").mkdir(parents=True)
     lease = ledger.acquire(ledger.find("one").id, "controller", "me", 60)
@@ -121,7 +121,7 @@ def test_delete(ledger: Ledger, tmp_path: Path):
     ledger.release(lease)
     manage.delete(ledger, home, "one")
     assert ledger.sweeps() == []
-    assert sorted(path.name for path in home.root.glob("*/*")) == ["two"] * 3
+    assert sorted(path.name for path in home.root.glob("*/*")) == ["two"] * 4
 
 
 def test_free_names(ledger: Ledger, config: SweepConfig):

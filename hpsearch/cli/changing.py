@@ -101,11 +101,13 @@ def sync(session: Session, name: Name) -> int:
     """Compare MLflow with the ledger, and repair what differs."""
     from hpsearch.cli.synced import show_synced
     from hpsearch.overview import reading
+    from hpsearch.tracking.files import TrialFiles
     from hpsearch.tracking.sync import sync as sync_sweep
 
     home = session.home
     with reading(home) as ledger:
         ledger.find(name)
         session.note(f"comparing {clean(name)} with MLflow…")
-        show_synced(session, name, sync_sweep(ledger, name, home.tracking_uri, home.artifacts))
+        files = TrialFiles(home.outputs / name, home.logs / name)
+        show_synced(session, name, sync_sweep(ledger, name, home.tracking_uri, home.artifacts, files))
     return 0

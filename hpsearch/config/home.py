@@ -61,13 +61,18 @@ class Home:
         return self.root / "logs"
 
     @property
+    def outputs(self) -> Path:
+        """Artifacts of trials, by sweep and trial, whatever store MLflow has."""
+        return self.root / "outputs"
+
+    @property
     def data(self) -> Path:
         """Data sets as they were prepared for training."""
         return self.root / "data"
 
     def create(self) -> None:
         """Make the folders. Raises `InputError` where that is not allowed."""
-        for folder in (self.root, self.artifacts, self.checkpoints, self.logs, self.data):
+        for folder in (self.root, self.artifacts, self.checkpoints, self.logs, self.outputs, self.data):
             try:
                 folder.mkdir(parents=True, exist_ok=True)
             except OSError as error:

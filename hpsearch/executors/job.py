@@ -23,13 +23,16 @@ class Job:
     logs: Path
     """What a trial prints goes to `<logs>/trial-00017.log`."""
     checkpoint_every_s: float
+    outputs: Path
+    """Each trial has a folder of its own under it, for its artifacts."""
 
     def train(self, assignment: Assignment, channel: Channel) -> Outcome:
         """Train one assignment in this process, to its end or to the channel's word."""
         from hpsearch.training import run_assignment
 
-        folder = self.checkpoints / f"trial-{assignment.trial:05d}"
-        return run_assignment(self.task, assignment, channel, folder, checkpoint_every_s=self.checkpoint_every_s)
+        name = f"trial-{assignment.trial:05d}"
+        folder, outputs = self.checkpoints / name, self.outputs / name
+        return run_assignment(self.task, assignment, channel, folder, checkpoint_every_s=self.checkpoint_every_s, outputs=outputs)
 
     def log_file(self, trial: int) -> Path:
         return self.logs / f"trial-{trial:05d}.log"

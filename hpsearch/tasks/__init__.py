@@ -85,7 +85,7 @@ REGRESSION = TaskEntry(
     },
     default_metrics=("train_loss", "val_loss", "val_mse", "val_rmse", "val_mae", "val_r2"),
     data=("diabetes",),
-    formats=(*TABLES, "idx", "images"),
+    formats=TABLES,
     models=("mlp", "cnn", "rnn", "transformer"),
 )
 

@@ -52,7 +52,7 @@ def find_categorical(frame: pd.DataFrame, declared: Sequence[str], path: Path) -
 def _check_categories(column: pd.Series[Any], path: Path) -> None:
     present = column.dropna()
     numbers = np.array([_is_number(value) for value in present], dtype=bool)
-    cure = f"or say that it is no quantity, as in `data: {{..., categorical: [{column.name}]}}`"
+    cure = "or name it in `data: {..., categorical: [...]}` if it is no quantity"
     if numbers.size and numbers.all():
         raise DataError(
             f"{path}: column {column.name!r} holds numbers as text, such as {str(present.iloc[0])!r}; save them as numbers, {cure}"

@@ -1,7 +1,7 @@
 """The ledger in MLflow: a projection that may be repeated at any time, written by a process beside the controller.
 
 keys        what runs are found by; names and values as MLflow takes them
-picture     events -> what MLflow should show (knows no MLflow); note: the Markdown on a sweep's run
+picture     events -> what MLflow should show (knows no MLflow); note: the Markdown on a sweep's run; files: what trials left on the disk
 runs        the runs of an experiment, over MLflow's client; quiet: MLflow without telemetry, noise and waits; schema: its SQLite file
 projector   brings MLflow up to the ledger, difference by difference; sync compares everything and repairs
 process     the controller's handle on `python -m hpsearch.tracking`

@@ -2,7 +2,8 @@
 
 In, one JSON object a line:
     {"store": {"tracking_uri": …, "artifacts": … or null}}    first of all: MLflow's store, which is made if there is none
-    {"open": {"ledger_url": …, "sweep": …}}                   then: the sweep to follow
+    {"open": {"ledger_url": …, "sweep": …, "files": {"outputs": …, "logs": …} or null}}     then: the sweep to follow,
+                                                              and the folders in which its trials leave files
     {"finish": true}                                          write what the ledger has, and end; the end of the input says the same
 Out:
     {"experiment_id": …, "run_id": …, "seq": …, "up_to_date": …, "error": null}     after each round
@@ -27,6 +28,7 @@ from hpsearch import ledger as ledgers
 from hpsearch.errors import HpsearchError, InputError, LeaseHeld, TrackerError
 from hpsearch.ledger.face import Lease, Ledger
 from hpsearch.tracking import quiet
+from hpsearch.tracking.files import TrialFiles
 from hpsearch.tracking.picture import experiment_name
 from hpsearch.tracking.projector import Projector
 from hpsearch.tracking.runs import Runs
@@ -78,12 +80,15 @@ class Inbox:
 class Follower:
     """Keeps MLflow up to one sweep until it is told to finish."""
 
-    def __init__(self, inbox: Inbox, say: Say, runs_of: Callable[[str], Runs], ledger_url: str, sweep: str) -> None:
+    def __init__(
+        self, inbox: Inbox, say: Say, runs_of: Callable[[str], Runs], ledger_url: str, sweep: str, files: TrialFiles | None
+    ) -> None:
         self._inbox = inbox
         self._say = say
         self._runs_of = runs_of
         self._ledger_url = ledger_url
         self._sweep = sweep
+        self._files = files
         self._ledger: Ledger | None = None
         self._lease: Lease | None = None
         self._projector: Projector | None = None
@@ -124,7 +129,7 @@ class Follower:
         self._ledger = self._ledger or ledgers.open(self._ledger_url)
         sweep = self._ledger.find(self._sweep)
         self._lease = self._ledger.acquire(sweep.id, "projector", ledgers.holder(), _LEASE_TTL_S)
-        self._projector = Projector(self._ledger, self._lease, sweep, self._runs_of(experiment_name(sweep)))
+        self._projector = Projector(self._ledger, self._lease, sweep, self._runs_of(experiment_name(sweep)), self._files)
         return self._projector
 
     def _recover(self, error: HpsearchError) -> None:
@@ -179,7 +184,9 @@ def _work(inbox: Inbox, say: Say) -> None:
     with contextlib.suppress(Exception):  # it is tried again, and then told
         create_store(uri, artifacts)
     if (opened := inbox.wait_for("open")) is not None:
-        Follower(inbox, say, lambda experiment: Runs(uri, experiment, artifacts), opened["ledger_url"], opened["sweep"]).run()
+        folders = opened["files"]
+        files = TrialFiles(Path(folders["outputs"]), Path(folders["logs"])) if folders else None
+        Follower(inbox, say, lambda experiment: Runs(uri, experiment, artifacts), opened["ledger_url"], opened["sweep"], files).run()
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from hpsearch.trial import Json
 SWEEP_KEY = "hpsearch.sweep_key"
 TRIAL_KEY = "hpsearch.trial_key"
 CONFIG = "hpsearch.config"
+ARTIFACTS = "hpsearch.artifacts"
 PARENT_RUN = "mlflow.parentRunId"
 NOTE = "mlflow.note.content"
 

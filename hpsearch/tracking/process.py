@@ -17,6 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO
 
+from hpsearch.tracking.files import TrialFiles
 from hpsearch.trial import Json
 
 _COMMAND = (sys.executable, "-P", "-m", "hpsearch.tracking")
@@ -69,9 +70,10 @@ class ProjectorProcess:
         projector._thread.start()
         return projector
 
-    def open(self, ledger_url: str, sweep: str) -> None:
-        """From now on MLflow follows the sweep of this name."""
-        self._say(_line(open={"ledger_url": ledger_url, "sweep": sweep}))
+    def open(self, ledger_url: str, sweep: str, files: TrialFiles | None = None) -> None:
+        """From now on MLflow follows the sweep of this name, whose trials leave their files there."""
+        folders = None if files is None else {"outputs": str(files.outputs), "logs": str(files.logs)}
+        self._say(_line(open={"ledger_url": ledger_url, "sweep": sweep, "files": folders}))
 
     @property
     def pid(self) -> int | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -12,7 +13,8 @@ from dataclasses import replace
 from hpsearch.errors import TrackerError
 from hpsearch.events import Event
 from hpsearch.ledger.face import Lease, Ledger, Projection, Sweep
-from hpsearch.tracking.keys import CONFIG, PARENT_RUN, TRIAL_KEY
+from hpsearch.tracking.files import TrialFile, TrialFiles, tag
+from hpsearch.tracking.keys import ARTIFACTS, CONFIG, PARENT_RUN, TRIAL_KEY
 from hpsearch.tracking.picture import Of, Picture, Point, Wanted, objectives_of
 from hpsearch.tracking.runs import Found, Runs
 
@@ -20,6 +22,9 @@ BATCH = 5_000
 """Events a round. A round is noted in the ledger at its end: it is also what is written again after a kill."""
 
 CONFIG_FILE = "sweep.json"
+
+_ATTACH_AGAIN_S = 10.0
+"""After a failure of the artifact store, which may take as long itself."""
 
 
 class Projector:
@@ -33,9 +38,10 @@ class Projector:
         lease: of the role projector; it is renewed while writing.
         sweep: whose events.
         runs: the sweep's experiment.
+        files: where its trials leave theirs; None: out of reach.
     """
 
-    def __init__(self, ledger: Ledger, lease: Lease, sweep: Sweep, runs: Runs) -> None:
+    def __init__(self, ledger: Ledger, lease: Lease, sweep: Sweep, runs: Runs, files: TrialFiles | None = None) -> None:
         self.sweep = sweep
         self.runs = runs
         self.found: dict[Of, Found] = {}
@@ -50,8 +56,10 @@ class Projector:
         if self._noted.run_id is not None:
             self._known[None] = self._noted.run_id
         self._new: dict[int, str] = {}
+        self._files = files
+        self._unattached: set[int] = set()
+        self._attach_at = 0.0
         self._is_sure = False
-        self._may_attach = True
         self._config = hashlib.sha256(json.dumps(sweep.config, sort_keys=True).encode()).hexdigest()[:12]
         self.picture = Picture(sweep, objectives_of(sweep.config))
         for events in self._events(until=self._noted.seq):
@@ -72,6 +80,8 @@ class Projector:
         if not self._is_sure:
             self.look()
         self.add(self._ledger.events(self.sweep.id, self.picture.seq, BATCH))
+        if time.monotonic() >= self._attach_at:
+            _merge(self.pending, {of: [] for of in self._unattached})
         if not self.pending:
             return False
         self.write()
@@ -94,7 +104,8 @@ class Projector:
         self._known = {of: run.run_id for of, run in self.found.items()}
         if None in self.found:
             self._adopt(self.found[None])
-        self._may_attach = True
+        self._attach_at = 0.0
+        self._unattached = {of for of, found in self.found.items() if of is not None and self._unattached_files(of, found)}
         self._is_sure = True
 
     def all_points(self) -> dict[Of, list[Point]]:
@@ -130,6 +141,8 @@ class Projector:
         tags = missing_tags(found, wanted)
         if of is None and found.tags.get(CONFIG) != self._config and self._attached(found.run_id):
             tags[CONFIG] = self._config
+        elif of is not None:
+            tags |= self._with_files(of, found)
         self.runs.log(found.run_id, self.pending.get(of, []), params, tags)
         if has_other_status(found, wanted):
             self.runs.set_status(found.run_id, wanted.status, wanted.end_ms)
@@ -153,12 +166,48 @@ class Projector:
 
     def _attached(self, run_id: str) -> bool:
         """The sweep's configuration as a file; an artifact store that is out of reach does not hold up the rest."""
-        if self._may_attach:
-            with contextlib.suppress(TrackerError):
+        with self._attaching() as may_attach:
+            if may_attach:
                 self.runs.attach(run_id, CONFIG_FILE, self.sweep.config)
                 return True
-        self._may_attach = False
         return False
+
+    def _with_files(self, of: int, found: Found) -> dict[str, str]:
+        """Attach what an ended trial has left; gives the tag that says so, which comes last: without it they are attached again."""
+        files = self._unattached_files(of, found)
+        with self._attaching() as may_attach:
+            if may_attach:
+                for file in files:
+                    self._attach(of, file, found.run_id)
+                self._unattached.discard(of)
+                return {ARTIFACTS: tag(files)} if files else {}
+        self._unattached |= {of} if files else set()
+        return {}
+
+    def _attach(self, of: int, file: TrialFile, run_id: str) -> None:
+        if file.left_out is None:
+            self.runs.attach_file(run_id, file.path)
+        else:
+            print(f"{file.path} of trial {of} is left out of MLflow: it has {file.left_out}", file=sys.stderr)
+
+    def _unattached_files(self, of: int, found: Found) -> Sequence[TrialFile]:
+        trial = self.picture.history.trials.get(of)
+        if trial is None or not trial.state.is_terminal or ARTIFACTS in found.tags:
+            return ()
+        return self.files_of(of)
+
+    def files_of(self, of: int) -> Sequence[TrialFile]:
+        """What a trial has left so far."""
+        return self._files.of(of) if self._files is not None else ()
+
+    @contextlib.contextmanager
+    def _attaching(self) -> Iterator[bool]:
+        """Whether the artifact store may be tried now. Its failure ends the block, and not the round."""
+        try:
+            yield time.monotonic() >= self._attach_at
+        except TrackerError as error:
+            print(f"no artifact can be stored: {error}; it is tried again, and `hpsearch sync` does it too", file=sys.stderr)
+            self._attach_at = time.monotonic() + _ATTACH_AGAIN_S
 
     def _one_each(self, runs: Sequence[Found]) -> dict[Of, Found]:
         """By trial. Of several for one trial, that which the ledger knows, else the oldest, stays; the others are deleted."""

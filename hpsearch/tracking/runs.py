@@ -134,12 +134,17 @@ class Runs:
         with self._errors():
             self._client.log_text(run_id, json.dumps(content, indent=2, sort_keys=True), name)
 
-    def has_artifact(self, run_id: str, name: str) -> bool:
-        """True also where the artifact store is out of reach: nobody can tell."""
+    def attach_file(self, run_id: str, file: Path) -> None:
+        """A file as an artifact of its name, in place of an earlier one."""
+        with self._errors():
+            self._client.log_artifact(run_id, str(file))
+
+    def artifacts(self, run_id: str) -> frozenset[str] | None:
+        """The names of a run's artifacts; None where the artifact store is out of reach: nobody can tell."""
         try:
-            return any(entry.path == name for entry in self._client.list_artifacts(run_id))
+            return frozenset(entry.path for entry in self._client.list_artifacts(run_id))
         except Exception:
-            return True
+            return None
 
     def close(self) -> None:
         """Leave a SQLite file complete in itself, without what waits beside it to be merged."""

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from hpsearch.ledger import holder
 from hpsearch.ledger.face import Ledger
-from hpsearch.tracking.keys import CONFIG
+from hpsearch.tracking.files import TrialFiles
+from hpsearch.tracking.keys import ARTIFACTS, CONFIG
 from hpsearch.tracking.picture import Of, Point, Wanted, experiment_name
 from hpsearch.tracking.projector import BATCH, CONFIG_FILE, Projector, has_other_status, missing_tags
 from hpsearch.tracking.runs import Found, Runs
@@ -40,11 +41,12 @@ class Synced:
         return self.missing_runs + self.wrong_runs + self.duplicates + self.missing_points + self.updated
 
 
-def sync(ledger: Ledger, name: str, tracking_uri: str, artifacts: Path | None = None) -> Synced:
+def sync(ledger: Ledger, name: str, tracking_uri: str, artifacts: Path | None = None, files: TrialFiles | None = None) -> Synced:
     """Make MLflow show the sweep `name` as the ledger has it.
 
     Args:
         artifacts: the folder for artifacts, where the experiment has to be made and the store is no server.
+        files: where the sweep's trials leave theirs.
 
     Raises:
         InputError: there is no such sweep.
@@ -54,7 +56,7 @@ def sync(ledger: Ledger, name: str, tracking_uri: str, artifacts: Path | None = 
     sweep = ledger.find(name)
     lease = ledger.acquire(sweep.id, "projector", holder(), _LEASE_TTL_S)
     try:
-        return _Sync(Projector(ledger, lease, sweep, Runs(tracking_uri, experiment_name(sweep), artifacts))).run(ledger)
+        return _Sync(Projector(ledger, lease, sweep, Runs(tracking_uri, experiment_name(sweep), artifacts), files)).run(ledger)
     finally:
         ledger.release(lease)
 
@@ -105,10 +107,21 @@ class _Sync:
         other_params = of is not None and any(found.params.get(k, v) != v for k, v in wanted.params.items())
         return bool(other_points) or other_params
 
+    def _lost_artifacts(self, of: Of, found: Found) -> str | None:
+        """The tag that says of artifacts that they are there, where one of them is not."""
+        if of is None:
+            tag, names = CONFIG, {CONFIG_FILE} if CONFIG in found.tags else set()
+        else:
+            is_over = self.projector.picture.history.trials[of].state.is_terminal
+            tag, names = ARTIFACTS, {file.path.name for file in self.projector.files_of(of) if is_over and file.left_out is None}
+        if not names or (present := self.projector.runs.artifacts(found.run_id)) is None:
+            return None
+        return tag if names - present else None
+
     def _complete(self, of: Of, found: Found, wanted: Wanted, missing: list[Point]) -> None:
         projector, result = self.projector, self.result
-        if of is None and CONFIG in found.tags and not projector.runs.has_artifact(found.run_id, CONFIG_FILE):
-            projector.found[of] = found = _without_config(found)
+        if (lost := self._lost_artifacts(of, found)) is not None:
+            projector.found[of] = found = replace(found, tags={k: v for k, v in found.tags.items() if k != lost})
             result.updated += 1
             projector.pending[of] = []
         is_wrong = missing_tags(found, wanted) or has_other_status(found, wanted) or wanted.params.keys() - found.params.keys()
@@ -116,10 +129,6 @@ class _Sync:
         result.missing_points += len(missing)
         if missing or is_wrong:
             projector.pending[of] = missing
-
-
-def _without_config(found: Found) -> Found:
-    return replace(found, tags={k: v for k, v in found.tags.items() if k != CONFIG})
 
 
 def _as_stored(points: Iterable[Point]) -> Iterable[Point]:

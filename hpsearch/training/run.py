@@ -27,7 +27,13 @@ class Trains(Protocol):
 
 
 def run_assignment(
-    task: Trains, assignment: Assignment, channel: Channel, checkpoint_folder: Path, *, checkpoint_every_s: float = 10.0
+    task: Trains,
+    assignment: Assignment,
+    channel: Channel,
+    checkpoint_folder: Path,
+    *,
+    checkpoint_every_s: float = 10.0,
+    outputs: Path | None = None,
 ) -> Outcome:
     """Trains until the assignment ends: COMPLETED, PAUSED, PRUNED, DIVERGED, OUT_OF_MEMORY or FAILED.
 
@@ -36,11 +42,12 @@ def run_assignment(
     Args:
         checkpoint_folder: this trial's own.
         checkpoint_every_s: seconds between checkpoints that nothing else calls for.
+        outputs: this trial's own folder for artifacts; by default a folder beside its checkpoints.
     """
     if torch.get_num_threads() != assignment.resources.cpus:
         torch.set_num_threads(assignment.resources.cpus)
     store = CheckpointStore(checkpoint_folder)
-    trial = Trial(assignment, channel, store, checkpoint_every_s=checkpoint_every_s, objectives=task.objectives)
+    trial = Trial(assignment, channel, store, checkpoint_every_s=checkpoint_every_s, objectives=task.objectives, outputs=outputs)
     try:
         task.run(trial)
     except Diverged as error:

@@ -7,12 +7,14 @@ import math
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Protocol
 
 import torch
 
 from hpsearch.errors import CheckpointError, InputError
+from hpsearch.training.artifacts import ArtifactFolder
 from hpsearch.training.checkpoint import CheckpointStore
 from hpsearch.trial import Answer, Assignment, Checkpoint, Continue, Json, Objective, Outcome, Report, Stop, TrialState, derive_seed
 
@@ -42,6 +44,7 @@ class Trial:
         *,
         checkpoint_every_s: float = 10.0,
         objectives: Sequence[Objective] = (),
+        outputs: Path | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.assignment = assignment
@@ -55,6 +58,7 @@ class Trial:
         """How it ended; None while it goes on."""
         self._channel = channel
         self._checkpoints = checkpoints
+        self._outputs = ArtifactFolder(outputs or checkpoints.folder / "outputs")
         self._every_s = checkpoint_every_s
         self._clock = clock
         self._generators: dict[str, torch.Generator] = {}
@@ -131,6 +135,20 @@ class Trial:
         due = last or improved or self._is_due(step)
         saved = self._save(step, checkpoint) if due and checkpoint is not None else None
         self._obey(self._channel.report(Report(step, numbers, duration_s, saved), last=last), step, checkpoint)
+
+    def save_artifact(self, name: str, data: bytes) -> None:
+        """Keeps a file of the trial (a picture, a table): in place of an earlier one of this name, and in MLflow once the trial has ended.
+
+        Args:
+            name: a plain file name, such as "samples.png".
+            data: at most 100 MiB; a trial has at most 100 artifacts.
+
+        Raises:
+            InputError: it cannot be kept.
+        """
+        if name == f"trial-{self.number:05d}.log":
+            raise InputError(f"artifact {name!r}: this is what the trial's own log is called; choose another name")
+        self._outputs.save(name, data)
 
     def load_checkpoint(self) -> dict[str, Any] | None:
         """The state dict of the checkpoint to go on from, or None on a fresh start; the generators' states are restored with it.

@@ -32,13 +32,13 @@ EDITS = {
     "sampler": ("sampler: random", "sampler: randon", ["small.yaml, line 12", "search", "unknown sampler 'randon'", "'random'"]),
     "scheduler": ("scheduler: none", "scheduler: medain", ["small.yaml, line 12", "unknown scheduler 'medain'", "'median'"]),
     "model": ("model: mlp", "model: mpl", ["small.yaml, line 2", "task.model", "unknown model 'mpl'", "'mlp'"]),
-    "model of later": ("model: mlp", "model: cnn", ["small.yaml, line 2", "task.model", "not available yet; available: mlp"]),
+    "model of others": ("model: mlp", "model: cnn", ["small.yaml, line 2", "model cnn takes image", "is rows of shape (4,); use mlp"]),
     "scheduler of later": ("scheduler: none", "scheduler: {kind: promote, eta: 3}", ["line 12", "promote is not available yet"]),
     "data": ("data: iris", "data: irys", ["small.yaml, line 2", "task.data", "unknown data set 'irys'", "'iris'"]),
     "hyperparameter": ("hidden_units: 8", "hiden_units: 8", ["small.yaml, line 8", "space.hiden_units", "did you mean 'hidden_units'"]),
     "task of later": (
         "kind: classification",
-        "kind: clustering",
+        "kind: forecasting",
         ["small.yaml, line 2", "task.kind", "not available yet", "classification"],
     ),
     "no budget": ("budget: {trials: 4}", "budget: {}", ["small.yaml, line 13", "budget", "nothing", "give trials"]),
@@ -125,10 +125,10 @@ def test_a_file_without_end_or_beginning(hp, sweep_file: Path):
 @pytest.mark.timeout(10)
 def test_a_name_that_goes_on_and_on(hp, sweep_file: Path):
     long = "x" * 200_000
-    Path("table.csv").write_text(f"a,{long},y\n1,k,0\n")
+    Path("table.csv").write_text(f"a,{long},y\n1,2,0\n1,k,0\n")
     sweep_file.write_text(sweep_file.read_text().replace("data: iris", "data: {csv: table.csv, target: y}"))
     ran = hp("run", sweep_file)
-    refused(ran, "is not numeric", "encode it as numbers")
+    refused(ran, "is not numeric", "mend the others")
     assert len(ran.err) < 3000
 
 

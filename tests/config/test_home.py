@@ -22,7 +22,7 @@ def test_by_default_everything_is_under_a_hidden_folder_here(tmp_path: Path) -> 
     assert home.tracking_uri == f"sqlite:///{tmp_path}/.hpsearch/mlflow.db"
     assert not home.root.exists()
     home.create()
-    assert all(folder.is_dir() for folder in (home.artifacts, home.checkpoints, home.logs, home.data))
+    assert all(folder.is_dir() for folder in (home.artifacts, home.checkpoints, home.logs, home.outputs, home.data))
 
 
 def test_arguments_win_over_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -52,7 +52,7 @@ class Bench:
         self.controller: Controller | None = None
 
     def run(self, kind, task=None, *, workers=2, search=None, beside: Callable[[Controller], None] = lambda _: None, **rules) -> History:
-        job = Job(task or exercises.Counts(), self.folder / "checkpoints", self.folder / "logs", checkpoint_every_s=0.0)
+        job = Job(task or exercises.Counts(), self.folder / "checkpoints", self.folder / "logs", 0.0, self.folder / "outputs")
         lease = self.ledger.acquire(self.sweep.id, "controller", holder(), 60.0)
         history = fold(self.ledger, self.sweep.id, TOTALS)
         self.controller = Controller(
@@ -207,7 +207,7 @@ def test_the_fork_server_itself_may_be_killed(bench):
 def test_a_job_pickles_small():
     import pickle
 
-    job = Job(exercises.Counts(), Path("a"), Path("b"), 10.0)
+    job = Job(exercises.Counts(), Path("a"), Path("b"), 10.0, Path("c"))
     assert len(pickle.dumps(job)) < 2000
     assert dataclasses.is_dataclass(job)
 

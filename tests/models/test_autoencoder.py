@@ -93,6 +93,7 @@ def test_a_variational_code_is_drawn_with_its_mean_and_variance():
     assert float(drawn.std()) == pytest.approx(0.5, rel=5 / 240_000**0.5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("architecture", ["dense", "convolutional"])
 def test_learns_a_batch_by_heart(architecture):
     model = Autoencoder({"architecture": architecture, "bottleneck": 16}, DIGIT, 0, source())
@@ -153,6 +154,7 @@ def test_convolves_and_transposes_as_torch_does(normalization):
     torch.testing.assert_close(model(x).output, back)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("architecture", ["dense", "convolutional"])
 def test_a_great_kl_weight_leaves_the_code_nothing_to_say(architecture):
     """Its divergence from N(0, 1) falls to near zero; without weight it grows."""

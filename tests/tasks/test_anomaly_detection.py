@@ -45,6 +45,7 @@ def test_without_a_test_split_all_anomalies_are_for_validation():
     assert anomalous[split.train].sum() == 0
 
 
+@pytest.mark.slow
 def test_finds_what_it_has_never_seen(tmp_path, train):
     made = task([0, 1, 2, 3, 4], epochs=10)
     made.prepare(tmp_path)

@@ -39,7 +39,7 @@ def test_numbers_are_categories_where_the_file_says_so(tmp_path):
         (
             ["1.5", "2,5", "3.5", "4.5"],
             {},
-            "holds '2,5' in data row 2), though 30 of its 40 values are; mend the others, or say that it is no",
+            "holds '2,5' in data row 2), though 30 of its 40 values are; mend the others, or name it in `data:",
         ),
         (["a"] * 4, {"categorical": ("sizee",)}, "unknown categorical column 'sizee'; did you mean 'size'?"),
     ],

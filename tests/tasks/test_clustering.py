@@ -36,6 +36,7 @@ def saved(frame, folder, name="clouds"):
     return Source("csv", str(folder / f"{name}.csv"), "kind" if "kind" in frame else None)
 
 
+@pytest.mark.slow
 def test_finds_clouds_and_says_so_by_both_measures(tmp_path, train):
     made = task(saved(clouds(), tmp_path), epochs=30)
     made.prepare(tmp_path / "prepared")

@@ -17,6 +17,8 @@ from hpsearch.events import Assigned, Begun, Body, Ended, Reported, SweepClosed,
 from hpsearch.ledger.face import Lease, Ledger, Sweep
 from hpsearch.search.history import History
 from hpsearch.tracking import quiet
+from hpsearch.tracking.files import TrialFiles
+from hpsearch.training.artifacts import ArtifactFolder
 from hpsearch.trial import MLFLOW_STATUS, Objective, TrialKind, TrialState
 
 OBJECTIVES = (Objective("val_accuracy", "maximize"),)
@@ -139,6 +141,10 @@ class Seen:
                 found.setdefault(int(key.rpartition("/")[2]), []).append(run)
         return found
 
+    def artifacts(self, run: Any) -> dict[str, int]:
+        """Sizes by name."""
+        return {entry.path: entry.file_size for entry in self.client.list_artifacts(run.info.run_id)}
+
     def points(self, run: Any) -> dict[str, list[tuple[int, float, int]]]:
         """(step, value, timestamp) by metric."""
         return {
@@ -188,3 +194,23 @@ def see() -> Any:
 @pytest.fixture
 def check() -> Any:
     return assert_shows
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> TrialFiles:
+    """Where the story's trials leave files; nothing is there yet."""
+    return TrialFiles(tmp_path / "outputs", tmp_path / "logs")
+
+
+@pytest.fixture
+def leave(files: TrialFiles) -> Any:
+    """Leave files as a trial does: `leave(3, "printed", **{"a.png": b"..."})`."""
+
+    def leaving(trial: int, printed: str = "", **artifacts: bytes) -> None:
+        folder = ArtifactFolder(files.outputs / f"trial-{trial:05d}")
+        for name, data in artifacts.items():
+            folder.save(name, data)
+        files.logs.mkdir(exist_ok=True)
+        (files.logs / f"trial-{trial:05d}.log").write_text(printed)
+
+    return leaving

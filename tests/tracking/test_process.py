@@ -63,13 +63,14 @@ def test_it_follows_a_sweep_to_its_end(process: ProjectorProcess, story: Any, le
 
 
 def test_killed_at_any_moment_it_leaves_nothing_twice(
-    process: ProjectorProcess, story: Any, ledger_url: str, seen: Any, check: Any
+    process: ProjectorProcess, story: Any, ledger_url: str, seen: Any, check: Any, files: Any, leave: Any
 ) -> None:
-    process.open(ledger_url, "digits")
+    process.open(ledger_url, "digits", files)
     chance = random.Random(0)
     wait_until(lambda: process.tracked.run_id)
     for _ in range(5):
         for _ in range(12):
+            leave(story.trials, "printed", **{"a.txt": b"a"})
             story.trial()
         time.sleep(chance.uniform(0.5, 2.5))
         if (pid := process.pid) is not None:
@@ -78,6 +79,7 @@ def test_killed_at_any_moment_it_leaves_nothing_twice(
     tracked = process.finish(PATIENCE_S)
     assert (tracked.up_to_date, tracked.error) == (True, None)
     check(seen, story)
+    assert all(set(seen.artifacts(run)) == {"a.txt", f"trial-{n:05d}.log"} for n, (run,) in seen.children().items())
 
 
 def test_without_its_controller_it_writes_what_there_is_and_goes(
@@ -182,10 +184,12 @@ def server(tmp_path: Path) -> Iterator[Server]:
 
 
 def test_a_server_that_comes_late_and_is_killed_ends_with_everything_once(
-    server: Server, story: Any, ledger_url: str, see: Any, check: Any
+    server: Server, story: Any, ledger_url: str, see: Any, check: Any, files: Any, leave: Any
 ) -> None:
+    for trial in range(12):
+        leave(trial, f"printed by {trial}", **{"samples.png": b"png" * trial})
     with ProjectorProcess.start(server.uri) as process:
-        process.open(ledger_url, "digits")
+        process.open(ledger_url, "digits", files)
         story.trial()
         wait_until(lambda: process.tracked.error)
         server.start()
@@ -201,4 +205,7 @@ def test_a_server_that_comes_late_and_is_killed_ends_with_everything_once(
         story.close()
         tracked = process.finish(PATIENCE_S)
     assert (tracked.up_to_date, tracked.error) == (True, None)
-    check(see(server.uri), story)
+    seen = see(server.uri)
+    check(seen, story)
+    for trial, (run,) in seen.children().items():
+        assert seen.artifacts(run) == {"samples.png": 3 * trial, f"trial-{trial:05d}.log": len(f"printed by {trial}")}

@@ -345,6 +345,7 @@ def test_digits_are_in_their_range(digits):
     assert float(digits.pixels.lightest - digits.pixels.darkest) == pytest.approx(1 / digits.deviation)
 
 
+@pytest.mark.slow
 def test_pgds_loss_is_mostly_no_less_than_fgsms(digits, plain):
     x, y = digits.x[1200:1500], digits.y[1200:1500]
     by_fgsm, by_pgd = (attacked(Attack(kind, 0.1, 10), plain, x, y, digits.pixels) for kind in ("fgsm", "pgd"))
@@ -360,6 +361,7 @@ def test_a_weaker_attack_leaves_more(digits, plain):
     assert left[0] < digits.accuracy(plain)
 
 
+@pytest.mark.slow
 def test_accuracy_falls_under_attack_and_rises_with_adversarial_training(digits, plain):
     """By far more than seeds differ."""
     for attack in BOTH:

@@ -61,6 +61,7 @@ def test_interrupted_anywhere_it_is_the_same_duel_bit_for_bit(tmp_path, params):
         assert before + after == whole
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loss", ["non_saturating", "hinge", "wasserstein"])
 def test_the_generator_moves_to_where_the_data_are(tmp_path, loss):
     params = {"loss": loss, "learning_rate": 0.005, "batch_size": 32, "beta1": 0.5, "optimizer": "adam"}

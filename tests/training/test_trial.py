@@ -248,3 +248,16 @@ def test_falls_back_on_its_own_checkpoints_alone(tmp_path, capsys):
     damage(made.outcome.checkpoint)
     assert trial(tmp_path, checkpoint=made.outcome.checkpoint).load_checkpoint() is None
     assert "of another trial" in capsys.readouterr().err
+
+
+def test_artifacts_go_to_the_trials_own_folder(tmp_path):
+    made = Trial(assignment(), Answers(), CheckpointStore(tmp_path / "checkpoints"), outputs=tmp_path / "outputs" / "trial-00003")
+    made.save_artifact("samples.png", b"png")
+    assert (tmp_path / "outputs" / "trial-00003" / "samples.png").read_bytes() == b"png"
+    with pytest.raises(InputError, match="what the trial's own log is called"):
+        made.save_artifact("trial-00003.log", b"")
+
+
+def test_artifacts_without_a_folder_of_their_own_lie_beside_the_checkpoints(tmp_path):
+    trial(tmp_path).save_artifact("samples.png", b"png")
+    assert (tmp_path / "trial" / "outputs" / "samples.png").read_bytes() == b"png"

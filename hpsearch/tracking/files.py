@@ -1,0 +1,64 @@
+"""What an ended trial has left on the disk and MLflow should have: its artifacts, and its log if anything was printed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from hpsearch.tracking.keys import MAX_TAG, cut
+from hpsearch.training.artifacts import MAX_BYTES, MAX_FILES, is_plain
+
+
+@dataclass(frozen=True, slots=True)
+class TrialFile:
+    """A file and, where it is left out, why."""
+
+    path: Path
+    left_out: str | None = None
+
+    def describe(self) -> str:
+        """`samples.png`, `model.bin (left out: 120 MB)`."""
+        return self.path.name if self.left_out is None else f"{self.path.name} (left out: {self.left_out})"
+
+
+@dataclass(frozen=True, slots=True)
+class TrialFiles:
+    """Of one sweep: `<outputs>/trial-00017/*` and `<logs>/trial-00017.log`."""
+
+    outputs: Path
+    logs: Path
+
+    def of(self, trial: int) -> list[TrialFile]:
+        """In order of their names, the log last. A trial without any costs two calls of the system."""
+        name = f"trial-{trial:05d}"
+        files = sorted(_plain_files(self.outputs / name), key=lambda entry: entry.name)
+        kept = [_judged(Path(entry.path), entry.stat().st_size) for entry in files[:MAX_FILES]]
+        log = self.logs / f"{name}.log"
+        return [*kept, *_if_any(log)]
+
+
+def tag(files: Sequence[TrialFile]) -> str:
+    """What the run's tag says of them."""
+    return cut(", ".join(file.describe() for file in files), MAX_TAG)
+
+
+def _plain_files(folder: Path) -> Iterator[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as entries:
+            yield from (entry for entry in entries if is_plain(entry.name) and entry.is_file(follow_symlinks=False))
+    except FileNotFoundError:
+        return
+
+
+def _if_any(log: Path) -> Iterable[TrialFile]:
+    try:
+        size = log.stat().st_size
+    except FileNotFoundError:
+        return []
+    return [_judged(log, size)] if size else []
+
+
+def _judged(path: Path, size: int) -> TrialFile:
+    return TrialFile(path, f"{size / 1e6:.0f} MB" if size > MAX_BYTES else None)

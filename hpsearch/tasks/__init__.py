@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from hpsearch.models.hyperparameter import Hyperparameter
-from hpsearch.tasks.hyperparameters import CLUSTERING_HYPERPARAMETERS, LABEL_HYPERPARAMETERS
+from hpsearch.tasks.hyperparameters import CLUSTERING_HYPERPARAMETERS, FORECASTING_HYPERPARAMETERS, LABEL_HYPERPARAMETERS
 from hpsearch.tasks.task import Task
 from hpsearch.training.attacks_plan import ADVERSARIAL_HYPERPARAMETERS
 from hpsearch.training.augmentation_plan import AUGMENTATION_HYPERPARAMETERS
@@ -123,11 +123,28 @@ GENERATION = TaskEntry(
     hyperparameters=DUEL_HYPERPARAMETERS,
 )
 
-_LATER = ("forecasting", "text_classification", "function", "command")
+FORECASTING = TaskEntry(
+    "hpsearch.tasks.forecasting:Forecasting",
+    metrics={
+        "train_loss": "minimize",
+        "val_loss": "minimize",
+        "val_mae": "minimize",
+        "val_rmse": "minimize",
+        "val_skill": "maximize",
+    },
+    default_metrics=("train_loss", "val_loss", "val_mae", "val_rmse", "val_skill"),
+    data=("seasons",),
+    formats=("csv", "parquet"),
+    models=("rnn", "transformer", "cnn", "mlp"),
+    hyperparameters=FORECASTING_HYPERPARAMETERS,
+)
+
+_LATER = ("text_classification", "function", "command")
 
 TASKS: Mapping[str, TaskEntry] = {
     "classification": CLASSIFICATION,
     "regression": REGRESSION,
+    "forecasting": FORECASTING,
     "anomaly_detection": ANOMALY_DETECTION,
     "clustering": CLUSTERING,
     "generation": GENERATION,

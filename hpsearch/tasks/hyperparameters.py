@@ -23,3 +23,5 @@ CLUSTERING_HYPERPARAMETERS = (
         (Ints(2, 1000), Choices((None,))),
     ),
 )
+
+FORECASTING_HYPERPARAMETERS = (Hyperparameter("window", 48, "How many steps before a forecast the network sees.", (Ints(1, 100_000),)),)

@@ -88,14 +88,42 @@ def read(source: Source) -> Table:
         return _builtin(source.place)
     if source.format in ("idx", "images"):
         return _pictures(source)
-    path = Path(source.place)
+    return _read_npz(source) if source.format == "npz" else _read_columns(source)
+
+
+def _digest_of_file(path: Path) -> str:
     try:
         _check_ordinary(path)
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        return digest_of(path.read_bytes())
     except OSError as error:
         reason = error.strerror or str(error)
         raise DataError(f"{path} cannot be read: {reason}; name a file, by a path that begins at the sweep file's folder") from error
-    return _READERS[source.format](path, source, digest)
+
+
+def digest_of(data: bytes) -> str:
+    """SHA-256 (hex)."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def read_frame(source: Source) -> tuple[pd.DataFrame, str]:
+    """A CSV or Parquet file as it is, its column names as text, and its digest. Raises `DataError`."""
+    path = Path(source.place)
+    digest = _digest_of_file(path)
+    if source.format == "csv":
+        frame = _parse(path, "CSV", lambda: _csv_frame(path))
+        _check_separated(frame, path, source.target)
+    else:
+        frame = _parse(path, "Parquet", lambda: _parquet_frame(path))
+    frame.columns = [str(name) for name in frame.columns]
+    if len(frame) == 0:
+        raise DataError(f"{path} has columns but no rows")
+    return frame, digest
+
+
+def _parquet_frame(path: Path) -> pd.DataFrame:
+    import pandas as pd
+
+    return pd.read_parquet(path)
 
 
 def _check_ordinary(path: Path) -> None:
@@ -122,12 +150,6 @@ def _pictures(source: Source) -> Table:
     return Table(pictures.images, names, (), "class", pictures.digest, "image", test_rows=pictures.test_rows)
 
 
-def _read_csv(path: Path, source: Source, digest: str) -> Table:
-    frame = _parse(path, "CSV", lambda: _csv_frame(path))
-    _check_separated(frame, path, source.target)
-    return _from_frame(frame, path, source, digest)
-
-
 def _csv_frame(path: Path) -> pd.DataFrame:
     """Without pandas' guesses, which rename a second column of the same name and shift all columns where rows are too long."""
     import pandas as pd
@@ -148,12 +170,6 @@ def _check_separated(frame: pd.DataFrame, path: Path, target: str | None) -> Non
         raise DataError(f"{path} has one column, {name!r}; separate columns by commas, not by {other!r}")
 
 
-def _read_parquet(path: Path, source: Source, digest: str) -> Table:
-    import pandas as pd
-
-    return _from_frame(_parse(path, "Parquet", lambda: pd.read_parquet(path)), path, source, digest)
-
-
 def _parse(path: Path, kind: str, reader: Callable[[], pd.DataFrame]) -> pd.DataFrame:
     try:
         return reader()
@@ -163,15 +179,15 @@ def _parse(path: Path, kind: str, reader: Callable[[], pd.DataFrame]) -> pd.Data
         raise DataError(f"{path} cannot be read as {kind}: {reason}{cure}") from error
 
 
-def _from_frame(frame: pd.DataFrame, path: Path, source: Source, digest: str) -> Table:
-    frame.columns = columns = [str(name) for name in frame.columns]
+def _read_columns(source: Source) -> Table:
+    path = Path(source.place)
+    frame, digest = read_frame(source)
+    columns = list(frame.columns)
     target = source.target
     if target is None and source.needs_target:
         raise DataError(f"{path}: say which column is to be predicted, as in `data: {{..., target: {columns[-1]}}}`")
     if target is not None and target not in columns:
         raise DataError(f"{path}: " + unknown("target column", target, columns))
-    if len(frame) == 0:
-        raise DataError(f"{path} has columns but no rows")
     features = frame if target is None else frame.drop(columns=target)
     categorical = find_categorical(features, source.categorical, path)
     numeric = features.drop(columns=list(categorical))
@@ -191,7 +207,9 @@ def _values(column: pd.Series[Any]) -> NDArray[Any]:
     return column.to_numpy(dtype=np.float64) if pd.api.types.is_float_dtype(column) else column.to_numpy()
 
 
-def _read_npz(path: Path, source: Source, digest: str) -> Table:
+def _read_npz(source: Source) -> Table:
+    path = Path(source.place)
+    digest = _digest_of_file(path)
     target = source.target or "y"
     try:
         archive = np.load(path, allow_pickle=False)
@@ -262,6 +280,3 @@ def _check_present(broken: NDArray[np.bool_], column: str, path: Path) -> None:
             f"{path}: column {column!r} has {count} missing or infinite values of {len(broken)} (the first in data row {row + 1}); "
             "fill them in, or leave the rows or the column out"
         )
-
-
-_READERS: Mapping[str, Callable[[Path, Source, str], Table]] = {"csv": _read_csv, "parquet": _read_parquet, "npz": _read_npz}

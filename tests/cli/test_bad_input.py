@@ -38,7 +38,7 @@ EDITS = {
     "hyperparameter": ("hidden_units: 8", "hiden_units: 8", ["small.yaml, line 8", "space.hiden_units", "did you mean 'hidden_units'"]),
     "task of later": (
         "kind: classification",
-        "kind: forecasting",
+        "kind: command",
         ["small.yaml, line 2", "task.kind", "not available yet", "classification"],
     ),
     "no budget": ("budget: {trials: 4}", "budget: {}", ["small.yaml, line 13", "budget", "nothing", "give trials"]),

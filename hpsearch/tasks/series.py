@@ -1,0 +1,91 @@
+"""Series: columns of numbers in the order of time, of CSV and Parquet files of one's own, and one that is made here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hpsearch.errors import DataError, unknown
+from hpsearch.tasks import tables
+from hpsearch.tasks.synthetic import seasons
+from hpsearch.tasks.tables import Source
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """What happened, step after step.
+
+    Args:
+        values: (steps, columns); the first column is to be predicted.
+        names: of the columns.
+    """
+
+    values: NDArray[np.float64]
+    names: tuple[str, ...]
+    digest: str
+
+
+def read_series(source: Source, time: str | None) -> Series:
+    """The series of a file; with `time`, in the order of this column, which is no input.
+
+    Raises:
+        DataError: it is not there, or holds what is no number or no order.
+    """
+    if source.format == "builtin":
+        values = seasons()
+        return Series(values, ("y",), tables.digest_of(values.tobytes()))
+    path = Path(source.place)
+    frame, digest = tables.read_frame(source)
+    target = source.target
+    if target is None:
+        raise DataError(f"{path}: say which column is to be predicted, as in `data: {{..., target: {frame.columns[-1]}}}`")
+    for name, what in ((target, "target column"), (time, "time column")):
+        if name is not None and name not in frame.columns:
+            raise DataError(f"{path}: {unknown(what, name, frame.columns)}")
+    if time is not None:
+        frame = _in_order(frame, time, path)
+    ordered = frame[[target, *(name for name in frame.columns if name != target)]]
+    _check_numbers(ordered, path)
+    return Series(ordered.to_numpy(dtype=np.float64, na_value=np.nan), tuple(ordered.columns), digest)
+
+
+def _in_order(frame: pd.DataFrame, time: str, path: Path) -> pd.DataFrame:
+    import pandas as pd
+
+    moments: pd.Series[Any] = frame[time]
+    if not pd.api.types.is_numeric_dtype(moments):
+        moments = pd.to_datetime(moments, errors="coerce", format="ISO8601", utc=True)
+    for broken, what in ((moments.isna(), "is no moment"), (moments.duplicated(), "was there before")):
+        if broken.any():
+            row = int(np.flatnonzero(broken.to_numpy())[0])
+            shown = str(frame[time].iloc[row])
+            raise DataError(
+                f"{path}: time column {time!r}: {shown!r} in data row {row + 1} {what}; "
+                "it must hold numbers or ISO dates such as 2026-01-31, each once"
+            )
+    return frame.iloc[np.argsort(moments.to_numpy(), kind="stable")].drop(columns=time)
+
+
+def _check_numbers(frame: pd.DataFrame, path: Path) -> None:
+    import pandas as pd
+
+    for name, column in frame.items():
+        if not pd.api.types.is_numeric_dtype(column):
+            raise DataError(
+                f"{path}: column {name!r} is not numeric (it holds {str(column.iloc[0])!r}); leave it out, or name it in "
+                "`data: {..., time: ...}` if it is what orders the rows"
+            )
+        broken = ~np.isfinite(column.to_numpy(dtype=np.float64, na_value=np.nan))
+        if broken.any():
+            row = int(np.flatnonzero(broken)[0])
+            raise DataError(
+                f"{path}: column {name!r} has {int(broken.sum())} missing or infinite values of {len(broken)} (the first in data row "
+                f"{row + 1}); fill them in, or leave the column out"
+            )

@@ -43,6 +43,8 @@ PROMISES: Mapping[str, Promise] = {
     "digits_clusters": Promise("val_nmi", at_least=0.75),
     "digits_cnn": Promise("val_accuracy", at_least=0.985),
     "digits_gan": Promise("val_frechet_ratio", at_most=0.2),
+    "digits_function": Promise("val_accuracy", at_least=0.97),
+    "keras_script": Promise("val_accuracy", at_least=0.96),
     "series_gru": Promise("val_skill", at_least=0.3),
     "robust_digits": Promise("robust_accuracy", at_least=0.85),
 }

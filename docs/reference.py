@@ -26,8 +26,12 @@ def page() -> str:
 
 def _tasks() -> Iterator[str]:
     yield "## Tasks\n"
-    for kind, entry in ((kind, entry) for kind, entry in TASKS.items() if entry.target):
-        yield from _task(kind, entry)
+    for kind, entry in TASKS.items():
+        yield from _own_code(kind) if entry.is_own_code else _task(kind, entry)
+
+
+def _own_code(kind: str) -> Iterator[str]:
+    yield f"### {kind}\n\nAny metric, any hyperparameter: [own-code.md](own-code.md).\n"
 
 
 def _task(kind: str, entry: TaskEntry) -> Iterator[str]:

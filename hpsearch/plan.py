@@ -21,12 +21,16 @@ from hpsearch.models import MODELS
 from hpsearch.models.hyperparameter import Hyperparameter
 from hpsearch.search import OptunaSearch, check_search
 from hpsearch.space import Categorical, Parameter
-from hpsearch.tasks import TASKS, Task, TaskEntry
+from hpsearch.tasks import TASKS, Task, TaskEntry, own_code_plan
 from hpsearch.training.hyperparameters import TRAINING_HYPERPARAMETERS
 from hpsearch.trial import Executor, Json, Resources, TrialKind, derive_seed
 
 STATIC_METRICS = ("parameters",)
 """What a constraint may bound: known of a configuration before it trains."""
+
+
+_WHAT_IS_PREPARED = {"function": "task.target", "command": "task.run"}
+"""The key that errors of preparing belong to, where it is not `task.data`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +72,7 @@ class Plan:
 
     def prepare(self, home: Home) -> None:
         """Bring the data to the workers' machine, and check what needs them. Raises `DataError`, `ConfigError`."""
-        with _at(self.config, "task.data"):
+        with _at(self.config, _WHAT_IS_PREPARED.get(self.config.task.kind, "task.data")):
             self.task.prepare(home.data / self.config.name)
         for i, parameters in enumerate(self.config.baseline):
             if broken := self.broken_constraint(self.config.space.complete(parameters)):
@@ -96,9 +100,12 @@ class Plan:
 def make_plan(config: SweepConfig, executor: str | None = None) -> Plan:
     """Check every name of a sweep file. Raises `ConfigError`, naming file, line and the nearest known name."""
     entry = _task_entry(config)
-    _check_data(config, entry)
-    _check_hyperparameters(config, _hyperparameters(config, entry))
-    _check_metrics(config, entry)
+    if entry.is_own_code:
+        _check_own_code(config)
+    else:
+        _check_data(config, entry)
+        _check_hyperparameters(config, _hyperparameters(config, entry))
+        _check_metrics(config, entry)
     _refuse_what_is_to_come(config)
     name = config.resources.executor if executor is None else executor
     with _at(config, "resources.executor") if executor is None else _at_the_command_line(f"--executor {executor}"):
@@ -134,11 +141,13 @@ def _task_entry(config: SweepConfig) -> TaskEntry:
     with _at(config, "task.kind"):
         if config.task.kind not in TASKS:
             raise InputError(unknown("task", config.task.kind, TASKS))
-        entry = TASKS[config.task.kind]
-        if entry.target is None:
-            available = ", ".join(sorted(kind for kind, e in TASKS.items() if e.target))
-            raise InputError(f"{config.task.kind} is not available yet; available: {available}")
-    return entry
+    return TASKS[config.task.kind]
+
+
+def _check_own_code(config: SweepConfig) -> None:
+    for key, problem in own_code_plan.problems(config):
+        with _at(config, key):
+            raise InputError(problem)
 
 
 def _check_data(config: SweepConfig, entry: TaskEntry) -> None:

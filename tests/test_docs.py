@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import re
 import runpy
 import shlex
@@ -103,7 +104,7 @@ def test_sweep_files_that_ship_can_be_run(file: Path) -> None:
 @pytest.mark.slow
 def test_the_readmes_example_runs(tmp_path: Path) -> None:
     """Its file, its commands and its Python, in their order, on data of that form."""
-    (sweep,) = blocks(README, "yaml")
+    sweep = blocks(README, "yaml")[0]
     (tmp_path / "churn.yaml").write_text(sweep)
     write_churn(tmp_path / "churn.csv")
     steps = [words for words in commands(README.partition("## Your own data")[2].partition("(The command is")[0]) if words[0] == "hpsearch"]
@@ -113,6 +114,35 @@ def test_the_readmes_example_runs(tmp_path: Path) -> None:
     (script,) = blocks(README, "python")
     (tmp_path / "script.py").write_text(script)
     assert "hidden_units" in run([sys.executable, "script.py"], tmp_path)
+
+
+OWN_CODE = {"function": "my_training.py", "command": "my_script.py"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("index", "script"), list(enumerate(OWN_CODE.values())), ids=list(OWN_CODE))
+def test_the_examples_of_code_of_ones_own_run(index: int, script: str, tmp_path: Path) -> None:
+    text = (ROOT / "docs" / "own-code.md").read_text()
+    check_example(tmp_path, blocks(text, "yaml")[index], script, blocks(text, "python")[index])
+
+
+@pytest.mark.slow
+def test_the_example_with_lightning_runs(tmp_path: Path) -> None:
+    text = (ROOT / "docs" / "lightning.md").read_text()
+    (sweep,), (script,) = blocks(text, "yaml"), blocks(text, "python")
+    check_example(tmp_path, sweep, "lightning_training.py", script)
+
+
+def check_example(folder: Path, sweep: str, script: str, code: str) -> None:
+    """It trains to its last epoch."""
+    (folder / "example.yaml").write_text(sweep)
+    (folder / script).write_text(code)
+    few = ["budget.trials=2", "search.scheduler=none", "resources.retries=0", "--json"]
+    result = json.loads(run([sys.executable, "-m", "hpsearch", "run", "example.yaml", *few], folder).splitlines()[-1])
+    assert result["trials"] == {"completed": 2}
+    epochs = load(folder / "example.yaml").training.epochs
+    shown = json.loads(run([sys.executable, "-m", "hpsearch", "show", "example", "--json"], folder).splitlines()[-1])
+    assert [trial["steps"] for trial in shown["trials"]] == [epochs, epochs]
 
 
 def write_churn(file: Path) -> None:

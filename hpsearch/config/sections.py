@@ -86,11 +86,15 @@ Labels = Annotated[tuple[Label, ...], BeforeValidator(lambda value: (value,) if 
 _TEXTS = {"anyOf": [{"type": "string", "minLength": 1}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]}
 Command = Annotated[tuple[Text, ...], Field(min_length=1), BeforeValidator(_command), WithJsonSchema(_TEXTS)]
 
+OWN_CODE = ("function", "command")
+"""Kinds of task whose code is the user's own."""
+
 _ONLY_FOR = {
     "attack": ("classification",),
     "target": ("function",),
     "run": ("command",),
-    "resumable": ("function", "command"),
+    "patterns": ("command",),
+    "resumable": OWN_CODE,
     "horizon": ("forecasting",),
     "season": ("forecasting",),
     "normal": ("anomaly_detection",),
@@ -125,9 +129,16 @@ class TaskConfig(Section):
         examples=[{"kind": "pgd", "epsilon": 0.1}],
     )
     target: Text | None = Field(None, description="Of kind function: `module:function`.", examples=["my_training:train"])
-    run: Command | None = Field(None, description="Of kind command: what to run.", examples=["python train.py"])
+    run: Command | None = Field(
+        None, description="Of kind command: what to run, in words or as a shell would split it.", examples=["python train.py"]
+    )
+    patterns: dict[Name, Text] = Field(
+        {},
+        description="Of kind command: for each metric a regular expression whose group finds its number in what is printed.",
+        examples=[{"val_loss": r"val_loss: (\S+)"}],
+    )
     resumable: bool | None = Field(
-        None, description="Of kind function or command: whether it can go on from a checkpoint.", examples=[True]
+        None, description="Of kind function or command: whether it can go on from a checkpoint; by default true.", examples=[True]
     )
 
     horizon: Count | None = Field(None, description="Of kind forecasting: how many steps ahead; by default 1.", examples=[12])
@@ -137,9 +148,23 @@ class TaskConfig(Section):
     @model_validator(mode="after")
     def _suits_its_kind(self) -> Self:
         for name, kinds in _ONLY_FOR.items():
-            if getattr(self, name) not in (None, ()) and self.kind not in kinds:
+            if getattr(self, name) not in (None, (), {}) and self.kind not in kinds:
                 cure = "the column to predict goes into task.data" if name == "target" else "remove it"
                 raise Problems.one(f"is only for kind {' or '.join(kinds)}, and the kind is {self.kind}; {cure}", name)
+        return self
+
+    @model_validator(mode="after")
+    def _leaves_own_code_alone(self) -> Self:
+        if self.kind not in OWN_CODE:
+            return self
+        for name in ("data", "model", "split"):
+            if getattr(self, name) != type(self).model_fields[name].default:
+                raise Problems.one(f"is not for kind {self.kind}, whose code brings its own; remove it", name)
+        needed, example = {"function": ("target", "my_training:train"), "command": ("run", "python train.py --lr {learning_rate}")}[
+            self.kind
+        ]
+        if getattr(self, needed) is None:
+            raise Problems.one(f"must have {needed} for kind {self.kind}; for example {{kind: {self.kind}, {needed}: {example}}}")
         return self
 
 

@@ -30,7 +30,8 @@ class TaskEntry:
     """A kind of task.
 
     Args:
-        target: "module:Class"; None while the kind is not available yet.
+        target: "module:Class".
+        is_own_code: whether other people's code trains: then no table knows its hyperparameters, metrics and data.
         metrics: what it can report, each with the goal that improves it.
         default_metrics: what it reports unasked.
         data: the built-in data sets.
@@ -39,7 +40,8 @@ class TaskEntry:
         hyperparameters: its own, besides the model's and the training's.
     """
 
-    target: str | None = None
+    target: str
+    is_own_code: bool = False
     metrics: Mapping[str, Goal] = field(default_factory=dict)
     default_metrics: tuple[str, ...] = ()
     data: tuple[str, ...] = ()
@@ -49,7 +51,6 @@ class TaskEntry:
 
     def make(self, config: SweepConfig) -> Task:
         """The task of a sweep file, which was checked against this table."""
-        assert self.target is not None
         module, name = self.target.split(":")
         task: Task = getattr(importlib.import_module(module), name).from_config(config)
         return task
@@ -139,7 +140,9 @@ FORECASTING = TaskEntry(
     hyperparameters=FORECASTING_HYPERPARAMETERS,
 )
 
-_LATER = ("text_classification", "function", "command")
+FUNCTION = TaskEntry("hpsearch.tasks.function:FunctionTask", is_own_code=True)
+
+COMMAND = TaskEntry("hpsearch.tasks.command:CommandTask", is_own_code=True)
 
 TASKS: Mapping[str, TaskEntry] = {
     "classification": CLASSIFICATION,
@@ -148,5 +151,6 @@ TASKS: Mapping[str, TaskEntry] = {
     "anomaly_detection": ANOMALY_DETECTION,
     "clustering": CLUSTERING,
     "generation": GENERATION,
-    **{kind: TaskEntry() for kind in _LATER},
+    "function": FUNCTION,
+    "command": COMMAND,
 }

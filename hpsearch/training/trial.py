@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 import torch
 
@@ -17,6 +17,9 @@ from hpsearch.errors import CheckpointError, InputError
 from hpsearch.training.artifacts import ArtifactFolder
 from hpsearch.training.checkpoint import CheckpointStore
 from hpsearch.trial import Answer, Assignment, Checkpoint, Continue, Json, Objective, Outcome, Report, Stop, TrialState, derive_seed
+
+StateOf: TypeAlias = Callable[[], Mapping[str, Any] | None]
+"""Gives what a checkpoint is to hold."""
 
 
 class Diverged(Exception):
@@ -66,6 +69,7 @@ class Trial:
         self._step = 0
         self._reported = True
         self._finish: str | None = None
+        self._expected: tuple[str, ...] | None = None
         self._best: dict[str, float] | None = None
         self._began = self._saved_at = clock()
 
@@ -80,6 +84,11 @@ class Trial:
     @property
     def seed(self) -> int:
         return self.assignment.seed
+
+    @property
+    def folder(self) -> Path:
+        """The trial's own on this machine, where its checkpoints lie too; it need not be there yet."""
+        return self._checkpoints.folder
 
     def generator(self, name: str, device: torch.device | str = "cpu") -> torch.Generator:
         """The trial's own random numbers for one purpose ("init", "order", "dropout", …); the same object each time.
@@ -105,9 +114,18 @@ class Trial:
             yield self._step
 
     @property
+    def is_over(self) -> bool:
+        """Whether `steps` gives no further step; for a training whose loop is somebody else's, which asks after each report."""
+        return self.outcome is not None or (self._reported and self._step >= self.until_step)
+
+    @property
     def is_last(self) -> bool:
         """Whether nothing follows the present step, unless an answer says so."""
         return self._finish is not None or self._step >= self.until_step
+
+    def expect(self, metrics: Sequence[str]) -> None:
+        """From now on each report must have the objectives and these metrics; where any are named here, no others are kept."""
+        self._expected = tuple(metrics)
 
     def finish(self, reason: str) -> None:
         """Makes the present step the last: called before its report, or before any step. The trial is then completed, for this reason."""
@@ -115,16 +133,18 @@ class Trial:
             self.outcome = Outcome(TrialState.COMPLETED, reason, self.checkpoint)
         self._finish = reason
 
-    def report(self, step: int, metrics: Mapping[str, float], checkpoint: Callable[[], Mapping[str, Any]] | None = None) -> None:
+    def report(self, step: int, metrics: Mapping[str, float], checkpoint: StateOf | None = None) -> None:
         """Tells a completed step's metrics; `checkpoint` gives a state dict, and is only called when a checkpoint is due.
+
+        Where it gives None there is nothing to save now, and the checkpoint before stays the latest.
 
         Raises:
             Diverged: a loss or an objective is not finite. The report is sent first.
-            InputError: another step than the present one, or a metric that is no number.
+            InputError: another step than the present one, a metric that is no number, or none of what the sweep needs.
         """
         duration_s = self._clock() - self._began
         self._check_step(step)
-        numbers = {name: _number(name, value) for name, value in metrics.items()}
+        numbers = {name: _number(name, value) for name, value in self._kept(metrics).items()}
         self._reported = True
         if (broken := self._not_finite(numbers)) is not None:
             self._channel.report(Report(step, numbers, duration_s), last=False)
@@ -186,9 +206,11 @@ class Trial:
         state: dict[str, Any] = saved["state"]
         return state
 
-    def _save(self, step: int, state: Callable[[], Mapping[str, Any]]) -> Checkpoint:
+    def _save(self, step: int, state: StateOf) -> Checkpoint | None:
+        if (content := state()) is None:
+            return None
         generators = self._generator_states | {name: generator.get_state() for name, generator in self._generators.items()}
-        whole = {"of": self._identity(), "state": dict(state()), "generators": generators, "best": self._best}
+        whole = {"of": self._identity(), "state": dict(content), "generators": generators, "best": self._best}
         self.checkpoint = self._checkpoints.save(step, whole, keep=None if self._best is None else int(self._best["step"]))
         self._saved_at = self._clock()
         return self.checkpoint
@@ -200,6 +222,16 @@ class Trial:
         if step != self._step or self._reported:
             present = "no step is open" if self._reported else f"the present step is {self._step}"
             raise InputError(f"trial.report({step}, ...): {present}; report each step that trial.steps() gives, once")
+
+    def _kept(self, metrics: Mapping[str, float]) -> Mapping[str, float]:
+        if self._expected is None:
+            return metrics
+        needed = dict.fromkeys((*(objective.metric for objective in self.objectives), *self._expected))
+        if missing := [name for name in needed if name not in metrics]:
+            raise InputError(
+                f"the report of step {self._step} lacks {', '.join(missing)}; it has {', '.join(map(str, metrics)) or 'no metric at all'}"
+            )
+        return {name: metrics[name] for name in needed} if self._expected else metrics
 
     def _not_finite(self, metrics: Mapping[str, float]) -> str | None:
         watched = {objective.metric for objective in self.objectives}
@@ -216,7 +248,7 @@ class Trial:
         self._best = {"step": step, "value": value}
         return True
 
-    def _obey(self, answer: Answer | None, step: int, checkpoint: Callable[[], Mapping[str, Any]] | None) -> None:
+    def _obey(self, answer: Answer | None, step: int, checkpoint: StateOf | None) -> None:
         if isinstance(answer, Stop):
             self.outcome = Outcome(TrialState.PRUNED, answer.reason)
         elif self._finish is not None:

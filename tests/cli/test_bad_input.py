@@ -36,10 +36,11 @@ EDITS = {
     "scheduler of later": ("scheduler: none", "scheduler: {kind: promote, eta: 3}", ["line 12", "promote is not available yet"]),
     "data": ("data: iris", "data: irys", ["small.yaml, line 2", "task.data", "unknown data set 'irys'", "'iris'"]),
     "hyperparameter": ("hidden_units: 8", "hiden_units: 8", ["small.yaml, line 8", "space.hiden_units", "did you mean 'hidden_units'"]),
-    "task of later": (
+    "task": ("kind: classification", "kind: clasification", ["small.yaml, line 2", "task.kind", "did you mean 'classification'"]),
+    "task of one's own": (
         "kind: classification",
         "kind: command",
-        ["small.yaml, line 2", "task.kind", "not available yet", "classification"],
+        ["small.yaml, line 2", "task.data", "not for kind command", "remove it"],
     ),
     "no budget": ("budget: {trials: 4}", "budget: {}", ["small.yaml, line 13", "budget", "nothing", "give trials"]),
     "budget of nothing": ("trials: 4", "trials: 0", ["small.yaml, line 13", "budget.trials", "got 0"]),

@@ -1,0 +1,39 @@
+"""What `function` and `command` share: other people's code trains, and the sweep file says what it reports."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hpsearch.trial import Json, Objective
+
+if TYPE_CHECKING:
+    from hpsearch.config import SweepConfig
+
+
+class OwnCode:
+    """The part of the face of a task that needs no data.
+
+    Args:
+        directory: the sweep file's, where the code is looked for.
+        names: the code, as the file names it.
+        metrics: that each report must have, besides the objectives; none: any are kept.
+    """
+
+    def __init__(self, config: SweepConfig, names: Sequence[str]) -> None:
+        self.directory: Path = config.directory
+        self.objectives: Sequence[Objective] = config.objectives
+        self.metrics: tuple[str, ...] = config.task.metrics
+        self.resumable: bool = config.task.resumable is not False
+        self._names = tuple(names)
+
+    @property
+    def data_digest(self) -> str:
+        """What the code reads is its own affair: this only tells which code it is."""
+        return hashlib.sha256("\n".join(self._names).encode()).hexdigest()
+
+    def static_metrics(self, parameters: Mapping[str, Json]) -> dict[str, float]:
+        """See Task: of other people's code nothing is known before it trains."""
+        return {}

@@ -7,14 +7,19 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
+import operator
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from benchmarks.command import ROOT, run_hpsearch
+
+if TYPE_CHECKING:
+    from hpsearch.config import SweepConfig
 
 FOLDER = ROOT / "search_spaces"
 MOST_S = 180.0
@@ -28,12 +33,21 @@ class Promise:
     metric: str
     at_least: float | None = None
     at_most: float | None = None
+    above: float | None = None
+    below: float | None = None
 
     def is_kept(self, value: float) -> bool:
-        return (self.at_least is None or value >= self.at_least) and (self.at_most is None or value <= self.at_most)
+        return all(_RELATIONS[sign](value, bound) for sign, bound in self._bounds())
 
     def __str__(self) -> str:
-        return f"{self.metric} >= {self.at_least}" if self.at_least is not None else f"{self.metric} <= {self.at_most}"
+        return ", ".join(f"{self.metric} {sign} {bound:.4g}" for sign, bound in self._bounds())
+
+    def _bounds(self) -> list[tuple[str, float]]:
+        said = {">=": self.at_least, "<=": self.at_most, ">": self.above, "<": self.below}
+        return [(sign, bound) for sign, bound in said.items() if bound is not None]
+
+
+_RELATIONS: Mapping[str, Callable[[float, float], bool]] = {">=": operator.ge, "<=": operator.le, ">": operator.gt, "<": operator.lt}
 
 
 PROMISES: Mapping[str, Promise] = {
@@ -48,7 +62,7 @@ PROMISES: Mapping[str, Promise] = {
     "series_gru": Promise("val_skill", at_least=0.3),
     "robust_digits": Promise("robust_accuracy", at_least=0.85),
 }
-"""A name for a file that ships; every other one has to beat its baseline."""
+"""By the name of a file that ships; every other one has to beat its baseline."""
 
 
 @dataclass(frozen=True)
@@ -86,24 +100,38 @@ def sweep(file: Path, folder: Path) -> Swept:
     config = load(file)
     home = ("--home", str(folder / "home"))
     result = run_hpsearch(folder, "run", str(file), *home)
-    shown = run_hpsearch(folder, "show", config.name, *home)
-    objective, best = config.objectives[0], result["best"][0]
-    values = [trial["values"].get(objective.metric) for trial in shown["trials"] if trial["kind"] == "baseline"]
-    baseline = max(values) if objective.goal == "maximize" else min(values)
+    trials = run_hpsearch(folder, "show", config.name, *home)["trials"]
+    promise = PROMISES.get(file.stem)
+    objective = next((each for each in config.objectives if promise and each.metric == promise.metric), config.objectives[0])
+    better = max if objective.goal == "maximize" else min
+    best = better(result["best"], key=lambda trial: trial["values"][objective.metric])  # of a front, where there are several objectives
     value = best["values"][objective.metric]
-    promise = PROMISES.get(file.stem) or _beats(objective.metric, objective.goal, baseline)
-    reached = retested(file, best, shown, folder)[promise.metric] if promise.metric.startswith("test_") else best["values"][promise.metric]
+    baseline = better(_baselines(trials, objective.metric), default=math.nan)
+    promise = promise or _beats(objective.metric, objective.goal, baseline)
+    reached = retested(file, best, trials, folder)[promise.metric] if promise.metric.startswith("test_") else value
     return Swept(
-        file.stem, config.task.kind, config.task.model or "", objective.metric, baseline, value, len(shown["trials"]),
+        file.stem, config.task.kind, model_of(config), objective.metric, baseline, value, len(trials),
         result["wall_s"], str(promise), reached, promise.is_kept(reached) and result["wall_s"] <= MOST_S,
     )  # fmt: skip
 
 
+def model_of(config: SweepConfig) -> str:
+    """The family that is trained; - where the task brings its own code."""
+    from hpsearch.tasks import TASKS
+
+    return config.task.model or next(iter(TASKS[config.task.kind].models), "-")
+
+
+def _baselines(trials: list[dict[str, Any]], metric: str) -> list[float]:
+    """What they reached, where they came to a first report."""
+    return [trial["values"][metric] for trial in trials if trial["kind"] == "baseline" and trial["values"]]
+
+
 def _beats(metric: str, goal: str, baseline: float) -> Promise:
-    return Promise(metric, at_least=baseline) if goal == "maximize" else Promise(metric, at_most=baseline)
+    return Promise(metric, above=baseline) if goal == "maximize" else Promise(metric, below=baseline)
 
 
-def retested(file: Path, best: Mapping[str, Any], shown: Mapping[str, Any], folder: Path) -> Mapping[str, float]:
+def retested(file: Path, best: Mapping[str, Any], trials: list[dict[str, Any]], folder: Path) -> Mapping[str, float]:
     """The last metrics of a trial that is trained once more, with its own seed, and measured on the test split."""
     from hpsearch import load
     from hpsearch.config.home import Home
@@ -120,7 +148,7 @@ def retested(file: Path, best: Mapping[str, Any], shown: Mapping[str, Any], fold
         def report(self, report: Report, last: bool) -> None:
             steps.append(report.metrics)
 
-    trial = next(trial for trial in shown["trials"] if trial["number"] == best["trial"])
+    trial = next(trial for trial in trials if trial["number"] == best["trial"])
     seed = derive_seed(config.search.seed, "trial", best["trial"])
     assignment = Assignment(best["trial"], 1, TrialKind.RETEST, best["params"], seed, trial["steps"])
     run_assignment(plan.task, assignment, Kept(), folder / "checkpoints")

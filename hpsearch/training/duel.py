@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from hpsearch.models.gan import GAN, discriminator_loss, generator_loss
 from hpsearch.models.hyperparameter import complete
+from hpsearch.training.average import MovingAverage
 from hpsearch.training.descent import Descent
 from hpsearch.training.duel_plan import DUEL_HYPERPARAMETERS
 from hpsearch.training.hyperparameters import TRAINING_HYPERPARAMETERS
@@ -30,11 +32,15 @@ class Duel:
     def __init__(self, trial: Trial, model: GAN, real: Tensor, epochs: int) -> None:
         chosen = complete(TRAINING_HYPERPARAMETERS, trial.params)
         own = complete(DUEL_HYPERPARAMETERS, trial.params)
-        self.model = model
+        self.model = self.measured = model
+        self.average: MovingAverage | None = None
         self.real = real
         self.random = trial.generator
         self.steps: int = own["discriminator_steps"]
         self.batches = batch_sizes(len(real), chosen["batch_size"])
+        if own["generator_average"]:
+            self.average = MovingAverage(model.generator, real.device, own["generator_average"])
+            self.measured = _with_generator(model, self.average.network)
         updates = epochs * len(self.batches)
         rate = own["discriminator_learning_rate"] or chosen["learning_rate"]
         self.generator = Descent(model.generator, real.device, chosen, -(-updates // self.steps))
@@ -61,6 +67,8 @@ class Duel:
     def _teach_generator(self, examples: int, update: int) -> Tensor:
         loss = generator_loss(self.model, self.model.generator(self.latent(examples)))
         self.generator.follow(loss, update)
+        if self.average is not None:
+            self.average.follow(self.generator, self.model.generator, update)
         return loss.detach()
 
     def latent(self, examples: int) -> Tensor:
@@ -69,8 +77,16 @@ class Duel:
         return torch.randn(examples, self.model.latent_size, generator=self.random("latent", device), device=device)
 
     def state(self) -> dict[str, Any]:
-        return {"generator": self.generator.state(), "discriminator": self.discriminator.state()}
+        state = {"generator": self.generator.state(), "discriminator": self.discriminator.state()}
+        return state if self.average is None else {**state, "average": self.average.state()}
 
     def load(self, state: Mapping[str, Any]) -> None:
         self.generator.load(state["generator"])
         self.discriminator.load(state["discriminator"])
+        if self.average is not None:
+            self.average.load(state["average"])
+
+
+def _with_generator(model: GAN, generator: nn.Module) -> GAN:
+    """`model` with another generator, and the same discriminator."""
+    return copy.deepcopy(model, {id(model.generator): generator, id(model.discriminator): model.discriminator})

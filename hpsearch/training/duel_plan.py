@@ -12,4 +12,11 @@ DUEL_HYPERPARAMETERS: tuple[Hyperparameter, ...] = (
         (Floats(above=0), Choices((None,))),
     ),
     Hyperparameter("discriminator_steps", 1, "Updates of the discriminator for each of the generator.", (Ints(1, 100),)),
+    Hyperparameter(
+        "generator_average",
+        0.0,
+        "What is measured and drawn is a moving average of the generator (arXiv 1806.04498), batch normalization's statistics included: "
+        "how slowly the weights of an update are forgotten; 0: at once, so that it is the generator as the last update left it.",
+        (Floats(min=0, below=1),),
+    ),
 )

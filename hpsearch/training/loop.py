@@ -28,6 +28,10 @@ class Learner(Protocol):
     @property
     def model(self) -> nn.Module: ...
 
+    @property
+    def measured(self) -> nn.Module:
+        """What the training came to so far: `model` itself, or an average of what it has been."""
+
     def epoch(self, step: int) -> Metrics:
         """One pass over the training split."""
 
@@ -44,7 +48,7 @@ def train(trial: Trial, learner: Learner, measure: Measure, stopping: Patience |
         measure: after each step.
         examine: after the last one, too: what a search must not see.
     """
-    model = learner.model
+    model = learner.measured
     if (saved := trial.load_checkpoint()) is not None:
         _load(saved, learner, stopping)
     if stopping is not None and stopping.reason is not None:  # it was over, and its end was lost
@@ -102,7 +106,7 @@ class Student:
 
     def __init__(self, trial: Trial, model: nn.Module, lesson: Lesson) -> None:
         chosen = complete(TRAINING_HYPERPARAMETERS, trial.params)
-        self.model = model
+        self.model = self.measured = model
         self.lesson = lesson
         self.order = trial.generator("order")
         self.batches = batch_sizes(len(lesson.inputs), chosen["batch_size"])

@@ -103,10 +103,18 @@ class Recorder:
         return self.answers.get(report.step)
 
 
-def test_interrupted_anywhere_it_is_the_same_training_bit_for_bit(tmp_path):
+@pytest.mark.parametrize("average", [0.0, 0.9])
+def test_interrupted_anywhere_it_is_the_same_training_bit_for_bit(tmp_path, average):
     made = task(epochs=4)
     made.prepare(tmp_path / "prepared")
-    params = {**SMALL, "normalization": "batch", "spectral_normalization": True, "dropout": 0.2, "schedule": "cosine"}
+    params = {
+        **SMALL,
+        "normalization": "batch",
+        "spectral_normalization": True,
+        "dropout": 0.2,
+        "schedule": "cosine",
+        "generator_average": average,
+    }
 
     def run(name, answers=None, checkpoint=None):
         channel = Recorder(answers or {})
@@ -121,6 +129,20 @@ def test_interrupted_anywhere_it_is_the_same_training_bit_for_bit(tmp_path):
         assert before + after == whole
         pictures += [path.read_bytes() for path in (tmp_path / f"cut{cut}").rglob("samples.png")]
     assert pictures == [path.read_bytes() for path in (tmp_path / "whole").rglob("samples.png")] * 3
+
+
+def test_the_picture_is_of_the_generator_that_is_measured(tmp_path, train):
+    made = task(epochs=2)
+    made.prepare(tmp_path / "prepared")
+    pictures, distances = [], []
+    for average in (0.0, 0.9):
+        _, metrics = train(made, {**SMALL, "normalization": "batch", "generator_average": average}, until=2)
+        distances.append(metrics[-1]["val_frechet_distance"])
+        (picture,) = tmp_path.rglob("samples.png")
+        pictures.append(picture.read_bytes())
+        picture.unlink()
+    assert pictures[0] != pictures[1]
+    assert distances[0] != distances[1]
 
 
 def test_a_re_test_is_measured_on_the_test_split_after_its_last_step(tmp_path, train):

@@ -50,6 +50,7 @@ def run(folder, params, answers=None, checkpoint=None, task=None):
         {"loss": "wasserstein", "discriminator_steps": 2, "batch_size": 16},
         {"loss": "hinge", "spectral_normalization": True, "dropout": 0.2, "batch_size": 16},
         {"normalization": "batch", "discriminator_learning_rate": 1e-4, "optimizer": "adam", "beta1": 0.5},
+        {"normalization": "batch", "generator_average": 0.9, "spectral_normalization": True, "discriminator_steps": 3, "batch_size": 16},
     ],
 )
 def test_interrupted_anywhere_it_is_the_same_duel_bit_for_bit(tmp_path, params):
@@ -83,3 +84,50 @@ def test_the_generator_waits_for_the_discriminators_steps(tmp_path):
     _, metrics = run(tmp_path, {"discriminator_steps": 100, "batch_size": 16})
     assert all("generator_loss" not in step for step in metrics)
     assert len({step["distance"] for step in metrics}) == 1
+
+
+def test_an_average_changes_what_is_measured_and_not_what_is_trained(tmp_path):
+    params = {"normalization": "batch", "batch_size": 16, "spectral_normalization": True}
+    _, plain = run(tmp_path / "a", params)
+    _, averaged = run(tmp_path / "b", {**params, "generator_average": 0.9})
+    for one, other in zip(plain, averaged, strict=True):
+        assert one["distance"] != other["distance"]
+        assert {**one, "distance": 0} == {**other, "distance": 0}
+
+
+class Watched(Game):
+    """Keeps the generator that is trained, and the one that is measured, as they were after each epoch."""
+
+    def __init__(self, epochs):
+        super().__init__(epochs)
+        self.trained, self.measured = [], []
+
+    def run(self, trial):
+        duel = Duel(
+            trial, GAN(trial.params, POINT, 0, trial.generator), torch.randn(64, 2, generator=torch.Generator().manual_seed(0)), self.epochs
+        )
+
+        def watch(model):
+            for kept, network in ((self.trained, duel.model), (self.measured, model)):
+                kept.append({name: tensor.clone() for name, tensor in network.generator.state_dict().items()})
+            return {"distance": 0.0}
+
+        train(trial, duel, watch)
+
+
+def test_of_one_update_an_epoch_the_measured_generator_is_the_weighted_mean_of_the_trained_ones(tmp_path):
+    task = Watched(epochs=3)
+    outcome, _ = run(tmp_path, {"normalization": "batch", "batch_size": 64, "generator_average": 0.5}, task=task)
+    assert outcome.state is TrialState.COMPLETED, outcome.reason
+    first, second, third = task.trained
+    for name, mean in task.measured[2].items():
+        if not name.endswith("num_batches_tracked"):
+            assert not torch.equal(first[name], third[name])
+            torch.testing.assert_close(mean, (first[name] + 2 * second[name] + 4 * third[name]) / 7)
+
+
+def test_without_an_average_what_is_measured_is_what_is_trained(tmp_path):
+    task = Watched(epochs=2)
+    run(tmp_path, {"batch_size": 16}, task=task)
+    for trained, measured in zip(task.trained, task.measured, strict=True):
+        assert all(torch.equal(trained[name], measured[name]) for name in trained)

@@ -8,7 +8,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from hpsearch.models.hyperparameter import Hyperparameter
-from hpsearch.tasks.hyperparameters import CLUSTERING_HYPERPARAMETERS, FORECASTING_HYPERPARAMETERS, LABEL_HYPERPARAMETERS
+from hpsearch.tasks.hyperparameters import (
+    CLUSTERING_HYPERPARAMETERS,
+    FORECASTING_HYPERPARAMETERS,
+    LABEL_HYPERPARAMETERS,
+    TEXT_HYPERPARAMETERS,
+)
 from hpsearch.tasks.task import Task
 from hpsearch.training.attacks_plan import ADVERSARIAL_HYPERPARAMETERS
 from hpsearch.training.augmentation_plan import AUGMENTATION_HYPERPARAMETERS
@@ -35,6 +40,7 @@ class TaskEntry:
         default_metrics: what it reports unasked.
         data: the built-in data sets.
         formats: of files of one's own.
+        columns: keys of task.data that name columns of a file, besides the target.
         models: the model families it takes.
         hyperparameters: its own, besides the model's and the training's.
     """
@@ -44,6 +50,7 @@ class TaskEntry:
     default_metrics: tuple[str, ...] = ()
     data: tuple[str, ...] = ()
     formats: tuple[str, ...] = ()
+    columns: tuple[str, ...] = ()
     models: tuple[str, ...] = ()
     hyperparameters: tuple[Hyperparameter, ...] = ()
 
@@ -69,6 +76,7 @@ CLASSIFICATION = TaskEntry(
     default_metrics=("train_loss", "val_loss", "val_accuracy"),
     data=("breast_cancer", "digits", "iris", "wine"),
     formats=(*TABLES, "idx", "images"),
+    columns=("categorical",),
     models=("mlp", "cnn", "rnn", "transformer"),
     hyperparameters=(*LABEL_HYPERPARAMETERS, *AUGMENTATION_HYPERPARAMETERS, *ADVERSARIAL_HYPERPARAMETERS),
 )
@@ -86,6 +94,7 @@ REGRESSION = TaskEntry(
     default_metrics=("train_loss", "val_loss", "val_mse", "val_rmse", "val_mae", "val_r2"),
     data=("diabetes",),
     formats=TABLES,
+    columns=("categorical",),
     models=("mlp", "cnn", "rnn", "transformer"),
 )
 
@@ -95,6 +104,7 @@ ANOMALY_DETECTION = TaskEntry(
     default_metrics=("train_loss", "val_loss", "val_auroc", "val_average_precision"),
     data=("breast_cancer", "digits", "iris", "wine"),
     formats=(*TABLES, "idx", "images"),
+    columns=("categorical",),
     models=("autoencoder",),
 )
 
@@ -104,6 +114,7 @@ CLUSTERING = TaskEntry(
     default_metrics=("train_loss", "val_loss", "val_silhouette"),
     data=("breast_cancer", "digits", "iris", "wine"),
     formats=(*TABLES, "idx", "images"),
+    columns=("categorical",),
     models=("autoencoder",),
     hyperparameters=CLUSTERING_HYPERPARAMETERS,
 )
@@ -119,6 +130,7 @@ GENERATION = TaskEntry(
     default_metrics=("discriminator_loss", "generator_loss", "val_frechet_distance", "val_frechet_ratio"),
     data=("breast_cancer", "digits", "iris", "wine"),
     formats=(*TABLES, "idx", "images"),
+    columns=("categorical",),
     models=("gan",),
     hyperparameters=DUEL_HYPERPARAMETERS,
 )
@@ -135,16 +147,36 @@ FORECASTING = TaskEntry(
     default_metrics=("train_loss", "val_loss", "val_mae", "val_rmse", "val_skill"),
     data=("seasons",),
     formats=("csv", "parquet"),
+    columns=("time",),
     models=("rnn", "transformer", "cnn", "mlp"),
     hyperparameters=FORECASTING_HYPERPARAMETERS,
 )
 
-_LATER = ("text_classification", "function", "command")
+TEXT_CLASSIFICATION = TaskEntry(
+    "hpsearch.tasks.text_classification:TextClassification",
+    metrics={
+        "train_loss": "minimize",
+        "val_loss": "minimize",
+        "val_accuracy": "maximize",
+        "val_balanced_accuracy": "maximize",
+        "val_f1": "maximize",
+        "val_auroc": "maximize",
+    },
+    default_metrics=("train_loss", "val_loss", "val_accuracy"),
+    data=("reviews",),
+    formats=("csv", "parquet"),
+    columns=("text",),
+    models=("rnn", "transformer", "cnn"),
+    hyperparameters=(*LABEL_HYPERPARAMETERS, *TEXT_HYPERPARAMETERS),
+)
+
+_LATER = ("function", "command")
 
 TASKS: Mapping[str, TaskEntry] = {
     "classification": CLASSIFICATION,
     "regression": REGRESSION,
     "forecasting": FORECASTING,
+    "text_classification": TEXT_CLASSIFICATION,
     "anomaly_detection": ANOMALY_DETECTION,
     "clustering": CLUSTERING,
     "generation": GENERATION,

@@ -11,7 +11,7 @@ from typing import Any
 
 from hpsearch.config import SweepConfig
 from hpsearch.config.home import Home
-from hpsearch.config.sections import BudgetConfig
+from hpsearch.config.sections import BudgetConfig, DataConfig
 from hpsearch.controller import Rules
 from hpsearch.errors import ConfigError, DataError, InputError, unknown
 from hpsearch.events import TrialCreated
@@ -161,6 +161,20 @@ def _check_data(config: SweepConfig, entry: TaskEntry) -> None:
             raise InputError(f"{unknown('data set', data, entry.data)}, or a file of your own such as {{csv: {data}, target: y}}")
         if not isinstance(data, str) and data.format not in entry.formats:
             raise InputError(f"{data.format} is not available yet for {config.task.kind}; available: {', '.join(entry.formats)}")
+    if isinstance(data, DataConfig):
+        _check_columns(config, data, entry)
+
+
+def _check_columns(config: SweepConfig, data: DataConfig, entry: TaskEntry) -> None:
+    """Each kind of task knows keys of its own that name columns."""
+    for name in sorted({name for each in TASKS.values() for name in each.columns} - {*entry.columns}):
+        with _at(config, f"task.data.{name}"):
+            if getattr(data, name):
+                kinds = " or ".join(kind for kind, each in TASKS.items() if name in each.columns)
+                raise InputError(f"is only for kind {kinds}, and the kind is {config.task.kind}; remove it")
+    with _at(config, "task.data"):
+        if "text" in entry.columns and data.text is None:
+            raise InputError(f"say which column holds the texts, as in {{{data.format}: {data.path}, text: review, target: label}}")
 
 
 def _hyperparameters(config: SweepConfig, entry: TaskEntry) -> dict[str, Hyperparameter]:

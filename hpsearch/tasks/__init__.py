@@ -8,7 +8,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from hpsearch.models.hyperparameter import Hyperparameter
-from hpsearch.tasks.hyperparameters import CLUSTERING_HYPERPARAMETERS, FORECASTING_HYPERPARAMETERS, LABEL_HYPERPARAMETERS
+from hpsearch.tasks.hyperparameters import (
+    CLUSTERING_HYPERPARAMETERS,
+    FORECASTING_HYPERPARAMETERS,
+    LABEL_HYPERPARAMETERS,
+    TEXT_HYPERPARAMETERS,
+)
 from hpsearch.tasks.task import Task
 from hpsearch.training.attacks_plan import ADVERSARIAL_HYPERPARAMETERS
 from hpsearch.training.augmentation_plan import AUGMENTATION_HYPERPARAMETERS
@@ -36,6 +41,7 @@ class TaskEntry:
         default_metrics: what it reports unasked.
         data: the built-in data sets.
         formats: of files of one's own.
+        columns: keys of task.data that name columns of a file, besides the target.
         models: the model families it takes.
         hyperparameters: its own, besides the model's and the training's.
     """
@@ -46,6 +52,7 @@ class TaskEntry:
     default_metrics: tuple[str, ...] = ()
     data: tuple[str, ...] = ()
     formats: tuple[str, ...] = ()
+    columns: tuple[str, ...] = ()
     models: tuple[str, ...] = ()
     hyperparameters: tuple[Hyperparameter, ...] = ()
 
@@ -70,6 +77,7 @@ CLASSIFICATION = TaskEntry(
     default_metrics=("train_loss", "val_loss", "val_accuracy"),
     data=("breast_cancer", "digits", "iris", "wine"),
     formats=(*TABLES, "idx", "images"),
+    columns=("categorical",),
     models=("mlp", "cnn", "rnn", "transformer"),
     hyperparameters=(*LABEL_HYPERPARAMETERS, *AUGMENTATION_HYPERPARAMETERS, *ADVERSARIAL_HYPERPARAMETERS),
 )
@@ -87,6 +95,7 @@ REGRESSION = TaskEntry(
     default_metrics=("train_loss", "val_loss", "val_mse", "val_rmse", "val_mae", "val_r2"),
     data=("diabetes",),
     formats=TABLES,
+    columns=("categorical",),
     models=("mlp", "cnn", "rnn", "transformer"),
 )
 
@@ -96,6 +105,7 @@ ANOMALY_DETECTION = TaskEntry(
     default_metrics=("train_loss", "val_loss", "val_auroc", "val_average_precision"),
     data=("breast_cancer", "digits", "iris", "wine"),
     formats=(*TABLES, "idx", "images"),
+    columns=("categorical",),
     models=("autoencoder",),
 )
 
@@ -105,6 +115,7 @@ CLUSTERING = TaskEntry(
     default_metrics=("train_loss", "val_loss", "val_silhouette"),
     data=("breast_cancer", "digits", "iris", "wine"),
     formats=(*TABLES, "idx", "images"),
+    columns=("categorical",),
     models=("autoencoder",),
     hyperparameters=CLUSTERING_HYPERPARAMETERS,
 )
@@ -120,6 +131,7 @@ GENERATION = TaskEntry(
     default_metrics=("discriminator_loss", "generator_loss", "val_frechet_distance", "val_frechet_ratio"),
     data=("breast_cancer", "digits", "iris", "wine"),
     formats=(*TABLES, "idx", "images"),
+    columns=("categorical",),
     models=("gan",),
     hyperparameters=DUEL_HYPERPARAMETERS,
 )
@@ -136,8 +148,27 @@ FORECASTING = TaskEntry(
     default_metrics=("train_loss", "val_loss", "val_mae", "val_rmse", "val_skill"),
     data=("seasons",),
     formats=("csv", "parquet"),
+    columns=("time",),
     models=("rnn", "transformer", "cnn", "mlp"),
     hyperparameters=FORECASTING_HYPERPARAMETERS,
+)
+
+TEXT_CLASSIFICATION = TaskEntry(
+    "hpsearch.tasks.text_classification:TextClassification",
+    metrics={
+        "train_loss": "minimize",
+        "val_loss": "minimize",
+        "val_accuracy": "maximize",
+        "val_balanced_accuracy": "maximize",
+        "val_f1": "maximize",
+        "val_auroc": "maximize",
+    },
+    default_metrics=("train_loss", "val_loss", "val_accuracy"),
+    data=("reviews",),
+    formats=("csv", "parquet"),
+    columns=("text",),
+    models=("rnn", "transformer", "cnn"),
+    hyperparameters=(*LABEL_HYPERPARAMETERS, *TEXT_HYPERPARAMETERS),
 )
 
 FUNCTION = TaskEntry("hpsearch.tasks.function:FunctionTask", is_own_code=True)
@@ -148,6 +179,7 @@ TASKS: Mapping[str, TaskEntry] = {
     "classification": CLASSIFICATION,
     "regression": REGRESSION,
     "forecasting": FORECASTING,
+    "text_classification": TEXT_CLASSIFICATION,
     "anomaly_detection": ANOMALY_DETECTION,
     "clustering": CLUSTERING,
     "generation": GENERATION,

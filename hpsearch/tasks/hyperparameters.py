@@ -25,3 +25,20 @@ CLUSTERING_HYPERPARAMETERS = (
 )
 
 FORECASTING_HYPERPARAMETERS = (Hyperparameter("window", 48, "How many steps before a forecast the network sees.", (Ints(1, 100_000),)),)
+
+TEXT_HYPERPARAMETERS = (
+    Hyperparameter(
+        "vocabulary_size",
+        None,
+        "Ids: 0 is padding, 1 any other word, and one for each of the training split's most frequent words; null, or more than there are: "
+        "for all that it has at least twice, up to 50,000.",
+        (Ints(3, 50_000), Choices((None,))),
+    ),
+    Hyperparameter(
+        "sequence_length",
+        None,
+        "So many words are read of a text, from its beginning; null, or more than there are: as many as the training split's longest has, "
+        "up to 512.",
+        (Ints(1, 512), Choices((None,))),
+    ),
+)

@@ -47,6 +47,10 @@ def describe_classes(names: Sequence[Json], labels: NDArray[np.int64], split: Sp
     }
 
 
+AT_ONCE = 1024
+"""Examples that are measured together: long texts of a whole split would not fit into memory."""
+
+
 class LabelLoss:
     """The cross-entropy of a batch, with LABEL_HYPERPARAMETERS. `counts`: examples of each class in the training split."""
 
@@ -77,9 +81,10 @@ class LabelMeasure:
         return {self.prefix + name: value for name, value in self._measure(model).items()}
 
     def _measure(self, model: nn.Module) -> dict[str, float]:
+        import torch
         from torch.nn import functional
 
-        outputs = model(self.inputs)
+        outputs = torch.cat([model(part) for part in self.inputs.split(AT_ONCE)])  # type: ignore[no-untyped-call]
         loss = float(functional.cross_entropy(outputs, self.targets))
         correct = int((outputs.argmax(1) == self.targets).sum())
         metrics = {"loss": loss, "accuracy": correct / len(self.targets)}

@@ -193,12 +193,12 @@ def _read_columns(source: Source) -> Table:
     numeric = features.drop(columns=list(categorical))
     inputs = numeric.to_numpy(dtype=np.float64, na_value=np.nan)
     if target is not None:
-        _check_present(frame[target].isna().to_numpy(), target, path)
-    labels = None if target is None else _values(frame[target])
+        check_present(frame[target].isna().to_numpy(), target, path)
+    labels = None if target is None else column_values(frame[target])
     return _checked(Table(inputs, labels, tuple(numeric.columns), target or "", digest, categorical=categorical), path)
 
 
-def _values(column: pd.Series[Any]) -> NDArray[Any]:
+def column_values(column: pd.Series[Any]) -> NDArray[Any]:
     """A column as NumPy's own type; pandas' nullable numbers would come as objects."""
     import pandas as pd
 
@@ -251,7 +251,7 @@ def _from_arrays(x: NDArray[Any], y: NDArray[Any] | None, target: str, path: Pat
             raise DataError(f"{path}: {target} must have one value for each of x's {len(x)} rows, got shape {y.shape}")
         y = y.reshape(-1)
         if y.dtype.kind == "f":
-            _check_present(np.isnan(y), target, path)
+            check_present(np.isnan(y), target, path)
     kind = _KINDS[x.ndim]
     inputs = x.astype(np.float32) / (255 if x.dtype == np.uint8 else 1) if kind == "image" else x.astype(np.float64)
     return _checked(Table(inputs, y, _index_names(x), target, digest, kind), path)
@@ -266,13 +266,13 @@ def _checked(table: Table, path: Path) -> Table:
         raise DataError(f"{path} has no columns besides the target {table.target_name!r}")
     broken = ~np.isfinite(table.inputs.reshape(len(table.inputs), -1))
     for index in np.flatnonzero(broken.any(axis=0))[:1]:
-        _check_present(broken[:, index], table.features[index], path)
+        check_present(broken[:, index], table.features[index], path)
     if table.target is not None and table.target.dtype.kind == "f":
-        _check_present(~np.isfinite(table.target), table.target_name, path)
+        check_present(~np.isfinite(table.target), table.target_name, path)
     return table
 
 
-def _check_present(broken: NDArray[np.bool_], column: str, path: Path) -> None:
+def check_present(broken: NDArray[np.bool_], column: str, path: Path) -> None:
     """No NaN, no infinity."""
     if count := int(broken.sum()):
         row = int(np.flatnonzero(broken)[0])

@@ -11,7 +11,7 @@ from torch import nn
 from hpsearch.errors import DataError, InputError
 from hpsearch.tasks import prepared
 from hpsearch.tasks.classification import Classification
-from hpsearch.tasks.labels import SCORES, LabelMeasure
+from hpsearch.tasks.labels import AT_ONCE, SCORES, LabelMeasure
 from hpsearch.tasks.splits import Shares
 from hpsearch.tasks.tables import Source
 from hpsearch.trial import Objective, TrialKind, TrialState
@@ -138,6 +138,33 @@ def test_measures_are_those_of_scikit_learn(classes):
             "val_balanced_accuracy": theirs.balanced_accuracy_score(targets, guesses),
             "val_f1": theirs.f1_score(targets, guesses, average="macro"),
             "val_auroc": theirs.roc_auc_score(targets, scores, multi_class="ovr"),
+        }
+    )
+
+
+class Doubled(nn.Module):
+    """Notes how many examples it was given each time."""
+
+    def __init__(self):
+        super().__init__()
+        self.seen = []
+
+    def forward(self, x):
+        self.seen.append(len(x))
+        return 2 * x
+
+
+def test_a_large_split_is_measured_in_parts():
+    outputs = torch.randn(2 * AT_ONCE + 1, 3, generator=torch.Generator().manual_seed(0)).double()
+    targets, model = torch.arange(len(outputs)) % 3, Doubled()
+    measured = LabelMeasure(outputs, targets, ("auroc",))(model)
+    assert model.seen == [AT_ONCE, AT_ONCE, 1]
+    probabilities = (2 * outputs).softmax(1).numpy()
+    assert measured == pytest.approx(
+        {
+            "val_loss": theirs.log_loss(targets, probabilities),
+            "val_accuracy": theirs.accuracy_score(targets, probabilities.argmax(1)),
+            "val_auroc": theirs.roc_auc_score(targets, probabilities, multi_class="ovr"),
         }
     )
 

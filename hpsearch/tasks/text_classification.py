@@ -1,0 +1,97 @@
+"""Classification of texts, read word by word."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Self
+
+from hpsearch.models.hyperparameter import complete
+from hpsearch.models.inputs import Inputs
+from hpsearch.tasks.data_task import PREFIX, Data, DataTask, Encoded
+from hpsearch.tasks.hyperparameters import TEXT_HYPERPARAMETERS
+from hpsearch.tasks.labels import LabelLoss, LabelMeasure, describe_classes, find_classes, wanted_scores
+from hpsearch.tasks.prepared import Arrays
+from hpsearch.tasks.splits import split_stratified
+from hpsearch.tasks.texts import MOST_TOKENS, UNKNOWN, Texts, Vocabulary, read_texts, tokenize
+from hpsearch.trial import Json
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+    from hpsearch.config import SweepConfig
+    from hpsearch.training.loop import Learner, Measure
+    from hpsearch.training.trial import Trial
+
+
+@dataclass
+class TextClassification(DataTask[Texts]):
+    """Predicts one of several classes of a text; the training loss is cross-entropy.
+
+    Args:
+        text: the column of texts.
+    """
+
+    kind = "text_classification"
+
+    text: str | None = None
+
+    @classmethod
+    def from_config(cls, config: SweepConfig) -> Self:
+        data = config.task.data
+        return replace(super().from_config(config), text=None if data is None or isinstance(data, str) else data.text)
+
+    @property
+    def outputs(self) -> int:
+        return len(self.meta["classes"])
+
+    def depends_on(self) -> list[Json]:
+        return [*super().depends_on(), self.text]
+
+    def inputs(self, parameters: Mapping[str, Json]) -> Inputs:
+        """Of at most as many words, and as long, as there are in the training split."""
+        chosen = complete(TEXT_HYPERPARAMETERS, parameters)
+        whole = Inputs.from_json(self.meta["inputs"])
+        length = min(chosen["sequence_length"] or whole.shape[0], whole.shape[0])
+        return Inputs("tokens", (length,), min(chosen["vocabulary_size"] or whole.vocabulary, whole.vocabulary))
+
+    def read(self) -> Texts:
+        return read_texts(self.source, self.text)
+
+    def encode(self, raw: Texts) -> Encoded:
+        """Inputs are ids of words, known from the training split and as many as its longest text has; targets indices of the classes."""
+        classes, labels = find_classes(raw.target, raw.target_name)
+        split = split_stratified(labels, tuple(map(str, classes)), self.shares)
+        rows = {"train": split.train, "validation": split.validation, "test": split.test}
+        tokens = {name: [tokenize(raw.texts[row])[:MOST_TOKENS] for row in chosen] for name, chosen in rows.items()}
+        vocabulary = Vocabulary.fit(tokens["train"])
+        length = max(map(len, tokens["train"]))
+        inputs = {name: vocabulary.encode(part, length) for name, part in tokens.items()}
+        meta = {
+            "inputs": Inputs("tokens", (length,), vocabulary.size).to_json(),
+            "target": raw.target_name,
+            "rows": {name: len(chosen) for name, chosen in rows.items()},
+            **describe_classes(classes, labels, split),
+        }
+        return Encoded(meta, *Arrays(inputs, {name: labels[chosen] for name, chosen in rows.items()}).parts())
+
+    def learner(self, trial: Trial, model: nn.Module, data: Data) -> Learner:
+        from hpsearch.training.loop import Lesson, Student
+
+        inputs, targets = self._ids(trial, data.inputs["train"]), data.targets["train"]
+        compare = LabelLoss(trial.params, self.meta["train_class_counts"], inputs.device)
+
+        def loss(model: nn.Module, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+            return compare(model(x), y)
+
+        return Student(trial, model, Lesson(inputs, targets, loss, self.epochs))
+
+    def measure(self, trial: Trial, data: Data, split: str) -> Measure:
+        return LabelMeasure(self._ids(trial, data.inputs[split]), data.targets[split], wanted_scores(self.wanted), PREFIX[split])
+
+    def _ids(self, trial: Trial, ids: torch.Tensor) -> torch.Tensor:
+        """As long, and of as many words, as the trial has it: the rarer ones are unknown."""
+        inputs = self.inputs(trial.params)
+        kept = ids[:, : inputs.shape[0]].long()
+        return kept.masked_fill(kept >= inputs.vocabulary, UNKNOWN)

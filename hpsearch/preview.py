@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,6 +33,8 @@ class Preview:
     samples: list[Sample]
     search: str
     """What its sampler and scheduler are, with what `auto` comes to: `tpe, median after 4 epochs`."""
+    warnings: Sequence[str]
+    """What was found in its data."""
 
 
 def preview(config: SweepConfig, samples: int = 3) -> Preview:
@@ -45,7 +47,7 @@ def preview(config: SweepConfig, samples: int = 3) -> Preview:
     with tempfile.TemporaryDirectory(prefix="hpsearch-") as folder:
         plan.prepare(Home(Path(folder), "", ""))
         tried = [_sample(plan, parameters) for parameters in _first_proposals(plan, samples)]
-    return Preview(config, tried, plan.search(config.budget.trials).describe())
+    return Preview(config, tried, plan.search(config.budget.trials).describe(), plan.task.warnings)
 
 
 def _first_proposals(plan: Plan, wanted: int) -> list[Mapping[str, Json]]:

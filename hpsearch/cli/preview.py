@@ -25,7 +25,10 @@ def show_preview(session: Session, seen: Preview) -> None:
     session.show(f"objective: {', '.join(f'{o.goal} {o.metric}' for o in config.objectives)}")
     session.show(f"search: {seen.search}; {_size(config.space)}", "")
     session.show(_space_table(config.space), "")
-    session.show(_samples_table(seen), "", Text("the file is good; nothing was run", style="green"))
+    session.show(_samples_table(seen), "")
+    for warning in seen.warnings:
+        session.show(Text(f"warning: {clean(warning)}", style="yellow"), "")
+    session.show(Text("the file is good; nothing was run", style="green"))
     session.result(
         {
             "sweep": config.name,
@@ -33,6 +36,7 @@ def show_preview(session: Session, seen: Preview) -> None:
             "space": {name: _describe(p) for name, p in config.space.parameters.items()} | dict(config.space.fixed),
             "size": config.space.size(),
             "samples": [_sample_json(sample) for sample in seen.samples],
+            "warnings": list(seen.warnings),
         }
     )
 

@@ -44,7 +44,9 @@ def run(
     config = _load(session, file, overrides or [], name, new)
     session.note(f"{clean(config.name)}: {_budget(config)}, {clean(executor or config.resources.executor)}, kept in {session.home.root}")
     settings = session.settings
-    result = sweep.run(config, executor=executor, home=settings.home, store=settings.store, watch=_watch(session, config))
+    result = sweep.run(
+        config, executor=executor, home=settings.home, store=settings.store, watch=_watch(session, config), warn=session.caution
+    )
     return _finish(session, result)
 
 
@@ -62,7 +64,9 @@ def resume(
     with reading(session.home) as ledger:
         config = config_of(ledger.find(name))
     settings = session.settings
-    result = sweep.resume(name, executor=executor, home=settings.home, store=settings.store, watch=_watch(session, config))
+    result = sweep.resume(
+        name, executor=executor, home=settings.home, store=settings.store, watch=_watch(session, config), warn=session.caution
+    )
     return _finish(session, result)
 
 

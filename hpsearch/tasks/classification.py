@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from hpsearch.tasks import tables
 from hpsearch.tasks.data_task import PREFIX, Data, DataTask, Encoded
 from hpsearch.tasks.encoding import encode_inputs
+from hpsearch.tasks.findings import find_constant
 from hpsearch.tasks.labels import LabelLoss, LabelMeasure, describe_classes, find_classes, wanted_scores
 from hpsearch.tasks.prepared import Arrays
 from hpsearch.tasks.robust import METRIC, RobustLoss, RobustMeasure, attack_of, check_robust
@@ -67,7 +68,7 @@ class Classification(DataTask[Table]):
         encoded = encode_inputs(raw, split)
         targets = {"train": labels[split.train], "validation": labels[split.validation], "test": labels[split.test]}
         meta = {**encoded.meta, **describe_classes(classes, labels, split)}
-        return Encoded(meta, *Arrays(encoded.splits, targets).parts())
+        return Encoded(meta, *Arrays(encoded.splits, targets).parts(), find_constant(raw, split))
 
     def _split(self, labels: NDArray[np.int64], names: tuple[str, ...], test_rows: NDArray[np.intp] | None) -> Split:
         if test_rows is None:

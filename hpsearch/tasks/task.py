@@ -26,6 +26,10 @@ class Task(Protocol):
     def data_digest(self) -> str:
         """SHA-256 of the raw data, once prepared: the same sweep must go on with the same data."""
 
+    @property
+    def warnings(self) -> Sequence[str]:
+        """What was found in the data, once prepared, that a person should know of: a sentence each."""
+
     def prepare(self, folder: Path) -> None:
         """Reads and checks the data and writes its splits below `folder`, unless they are there.
 

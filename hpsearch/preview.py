@@ -12,6 +12,7 @@ from hpsearch.config.home import Home
 from hpsearch.events import Event, TrialCreated
 from hpsearch.plan import Plan, make_plan
 from hpsearch.search.history import History
+from hpsearch.tasks.label_errors import LabelCheck
 from hpsearch.trial import Json, Start, TrialKind, derive_seed
 
 
@@ -48,6 +49,11 @@ def preview(config: SweepConfig, samples: int = 3) -> Preview:
         plan.prepare(Home(Path(folder), "", ""))
         tried = [_sample(plan, parameters) for parameters in _first_proposals(plan, samples)]
     return Preview(config, tried, plan.search(config.budget.trials).describe(), plan.task.warnings)
+
+
+def preview_labels(config: SweepConfig) -> LabelCheck:
+    """Labels that are probably wrong, by cross-validation. Takes seconds; raises `InputError` as `run` would, and for a task without labels."""
+    return make_plan(config).check_labels()
 
 
 def _first_proposals(plan: Plan, wanted: int) -> list[Mapping[str, Json]]:

@@ -70,13 +70,20 @@ def resume(
     return _finish(session, result)
 
 
-def validate(session: Session, file: File, overrides: Overrides = None) -> int:
-    """Check a sweep file, show its space and three configurations that it would try; run nothing."""
+def validate(
+    session: Session,
+    file: File,
+    overrides: Overrides = None,
+    labels: Annotated[bool, typer.Option("--labels", help="Look for labels that are probably wrong; takes seconds.")] = False,
+) -> int:
+    """Check a sweep file and its data, show its space and three configurations that it would try; run nothing."""
     from hpsearch.cli.preview import show_preview
     from hpsearch.config import load
-    from hpsearch.preview import preview
+    from hpsearch.preview import preview, preview_labels
 
-    show_preview(session, preview(load(file, overrides or [])))
+    config = load(file, overrides or [])
+    checked = preview_labels(config) if labels else None
+    show_preview(session, preview(config), checked)
     return 0
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from hpsearch.models.hyperparameter import Hyperparameter
 from hpsearch.tasks.hyperparameters import CLUSTERING_HYPERPARAMETERS, FORECASTING_HYPERPARAMETERS, LABEL_HYPERPARAMETERS
-from hpsearch.tasks.task import Task
+from hpsearch.tasks.task import Labelled, Task
 from hpsearch.training.attacks_plan import ADVERSARIAL_HYPERPARAMETERS
 from hpsearch.training.augmentation_plan import AUGMENTATION_HYPERPARAMETERS
 from hpsearch.training.duel_plan import DUEL_HYPERPARAMETERS
@@ -17,7 +17,7 @@ from hpsearch.training.duel_plan import DUEL_HYPERPARAMETERS
 if TYPE_CHECKING:
     from hpsearch.config import SweepConfig
 
-__all__ = ["TASKS", "Task", "TaskEntry"]
+__all__ = ["TASKS", "Labelled", "Task", "TaskEntry"]
 
 Goal = Literal["maximize", "minimize"]
 

@@ -47,6 +47,35 @@ def describe_classes(names: Sequence[Json], labels: NDArray[np.int64], split: Sp
     }
 
 
+RARE = 10
+"""Times that the largest class has the rows of one that is rare."""
+
+FAIR_TO_RARE = frozenset({"val_balanced_accuracy", "val_f1", "val_auroc"})
+"""Metrics in which a rare class counts as much as another."""
+
+
+def find_rare(names: Sequence[Json], counts: Sequence[int]) -> list[str]:
+    """A warning of classes that accuracy hardly notices."""
+    largest = max(counts)
+    rare = sorted((count, str(name)) for name, count in zip(names, counts, strict=True) if count * RARE <= largest)
+    if not rare:
+        return []
+    shown = ", ".join(f"{name!r} has {count:,}" for count, name in rare[:5]) + (", ..." if len(rare) > 5 else "")
+    are = "1 class has" if len(rare) == 1 else f"{len(rare)} classes have"
+    return [
+        f"{are} at most a tenth of the rows of the largest, {str(names[counts.index(largest)])!r} with {largest:,} of {sum(counts):,}: "
+        f"{shown}; accuracy hardly notices: put `class_weights: balanced` into the space, and take val_balanced_accuracy for the objective"
+    ]
+
+
+def find_absent(names: Sequence[Json], labels: NDArray[np.int64], split: Split) -> list[str]:
+    """A warning of classes that a published test set has not; a split of our own has all."""
+    absent = [str(name) for name, count in zip(names, np.bincount(labels[split.test], minlength=len(names)), strict=True) if not count]
+    if not absent or not len(split.test):
+        return []
+    return [f"the published test set has no rows of {len(absent)} of {len(names)} classes ({', '.join(map(repr, absent[:5]))})"]
+
+
 class LabelLoss:
     """The cross-entropy of a batch, with LABEL_HYPERPARAMETERS. `counts`: examples of each class in the training split."""
 

@@ -4,12 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from hpsearch.trial import Json, Objective
 
 if TYPE_CHECKING:
+    from hpsearch.tasks.label_errors import LabelCheck
     from hpsearch.training.trial import Trial
+
+
+@runtime_checkable
+class Labelled(Protocol):
+    """A task whose data have labels that can be doubted."""
+
+    def check_labels(self) -> LabelCheck:
+        """Labels that are probably wrong; prepared or not. Raises `DataError`."""
 
 
 class Task(Protocol):

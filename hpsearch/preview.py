@@ -6,14 +6,17 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hpsearch.config import SweepConfig
 from hpsearch.config.home import Home
 from hpsearch.events import Event, TrialCreated
 from hpsearch.plan import Plan, make_plan
 from hpsearch.search.history import History
-from hpsearch.tasks.label_errors import LabelCheck
 from hpsearch.trial import Json, Start, TrialKind, derive_seed
+
+if TYPE_CHECKING:
+    from hpsearch.tasks.label_errors import LabelCheck
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +55,7 @@ def preview(config: SweepConfig, samples: int = 3) -> Preview:
 
 
 def preview_labels(config: SweepConfig) -> LabelCheck:
-    """Labels that are probably wrong, by cross-validation. Takes seconds; raises `InputError` as `run` would, and for a task without labels."""
+    """Labels that are probably wrong, by cross-validation; takes seconds. Raises `InputError` as `run` would, and for other tasks."""
     return make_plan(config).check_labels()
 
 

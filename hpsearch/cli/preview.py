@@ -104,9 +104,9 @@ def _metric(sample: Sample, metric: str) -> Text:
 
 def _suspects(checked: LabelCheck) -> list[RenderableType]:
     """The count, and the first of them."""
-    of = (
-        f"{checked.checked:,} rows" if checked.checked == checked.rows else f"{checked.checked:,} of {checked.rows:,} rows, drawn at random"
-    )
+    of = f"{checked.rows:,} rows"
+    if checked.checked < checked.rows:
+        of = f"{checked.checked:,} of {of}, drawn at random"
     if not checked.suspects:
         return [f"labels: none is doubtful among {of}"]
     table = plain_table("", "label", "more likely", "probability")

@@ -82,8 +82,8 @@ def validate(
     from hpsearch.preview import preview, preview_labels
 
     config = load(file, overrides or [])
-    checked = preview_labels(config) if labels else None
-    show_preview(session, preview(config), checked)
+    seen = preview(config)
+    show_preview(session, seen, preview_labels(config) if labels else None)
     return 0
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from hpsearch.errors import DataError
 from hpsearch.tasks.categories import NEARLY_UNIQUE
 from hpsearch.tasks.duplicates import Repeats, number_rows, repeats_across, repeats_within
-from hpsearch.tasks.leaks import columns_like_classes, columns_like_number, columns_that_count
+from hpsearch.tasks.leaks import SAMPLE, columns_like_classes, columns_like_number, columns_that_count
 from hpsearch.tasks.splits import Split
 from hpsearch.tasks.tables import Table
 
@@ -53,18 +53,19 @@ def columns(names: Sequence[str]) -> str:
     return f"column {names[0]!r}" if len(names) == 1 else f"{len(names)} columns ({listed(names)})"
 
 
-def constant_columns(names: Sequence[str], values: NDArray[Any], train: NDArray[np.intp] | slice) -> list[str]:
+def constant_columns(names: Sequence[str], values: NDArray[Any], train: NDArray[np.intp]) -> list[str]:
     """Columns with one value in all of the training split, told apart by whether they have others elsewhere.
 
     Args:
         names: of the columns.
         values: (rows, columns).
-        train: rows of the training split.
+        train: row numbers of the training split.
     """
-    trained = values[train]
-    constant = np.flatnonzero((trained == trained[:1]).all(axis=0))
-    varies = (values[:, constant] != trained[0, constant]).any(axis=0)
-    everywhere, only_there = ([names[i] for i in constant[chosen]] for chosen in (~varies, varies))
+    first = values[train[0]]
+    possible = np.flatnonzero((values[train[:SAMPLE]] == first).all(axis=0))  # few are looked at in full
+    constant = [int(i) for i in possible if (values[train, i] == first[i]).all()]
+    varies = [bool((values[:, i] != first[i]).any()) for i in constant]
+    everywhere, only_there = ([names[i] for i, v in zip(constant, varies, strict=True) if v is wanted] for wanted in (False, True))
     found = []
     if everywhere:
         found.append(f"{columns(everywhere)}: constant, so that nothing can be learned from it; leave it out")

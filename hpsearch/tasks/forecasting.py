@@ -76,7 +76,7 @@ class Forecasting(DataTask[Series]):
             raise DataError(f"target {raw.names[0]!r} is constant in the training stretch: there is nothing to predict")
         parts = np.split(scale.apply(raw.values), cuts)
         splits = dict(zip(("train", "validation", "test"), parts, strict=True))
-        warnings = constant_columns(raw.names, raw.values, slice(cuts[0]))
+        warnings = constant_columns(raw.names, raw.values, np.arange(cuts[0]))
         warnings += find_still(raw.names[0], raw.values[:, 0], Split(*np.split(np.arange(len(raw.values)), cuts)), "skill")
         warnings += find_uneven(raw.moments) if raw.moments is not None else []
         meta = {

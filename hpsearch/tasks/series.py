@@ -111,8 +111,7 @@ def find_uneven(moments: NDArray[Any]) -> list[str]:
     uneven = np.flatnonzero((lengths > usual * UNEVEN) | (lengths * UNEVEN < usual))
     if not len(uneven):
         return []
-    first = uneven[0]
-    middle = steps[np.argsort(lengths, kind="stable")[len(lengths) // 2]]
+    first, middle = uneven[0], np.sort(steps)[len(steps) // 2]
     return [
         f"steps of time that are far from the usual {_span(middle)}: {len(uneven):,} of {len(steps):,} (the first, after "
         f"{_moment(moments[first])}, is {_span(steps[first])}); a network counts rows and not time, so fill in what is missing"

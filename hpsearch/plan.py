@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hpsearch.config import SweepConfig
 from hpsearch.config.home import Home
@@ -21,9 +21,12 @@ from hpsearch.models import MODELS
 from hpsearch.models.hyperparameter import Hyperparameter
 from hpsearch.search import OptunaSearch, check_search
 from hpsearch.space import Categorical, Parameter
-from hpsearch.tasks import TASKS, Task, TaskEntry, own_code_plan
+from hpsearch.tasks import TASKS, Labelled, Task, TaskEntry, own_code_plan
 from hpsearch.training.hyperparameters import TRAINING_HYPERPARAMETERS
 from hpsearch.trial import Executor, Json, Resources, TrialKind, derive_seed
+
+if TYPE_CHECKING:
+    from hpsearch.tasks.label_errors import LabelCheck
 
 STATIC_METRICS = ("parameters",)
 """What a constraint may bound: known of a configuration before it trains."""
@@ -79,6 +82,13 @@ class Plan:
                 raise ConfigError(
                     f"{self.config.where(f'baseline.{i}')}: the baseline breaks a constraint ({broken}); loosen it or change the baseline"
                 )
+
+    def check_labels(self) -> LabelCheck:
+        """Labels of the data that are probably wrong. Raises `InputError` for a task without labels, `DataError`."""
+        if not isinstance(self.task, Labelled):
+            raise InputError(f"--labels: a task of kind {self.config.task.kind} has no classes whose labels could be wrong; leave it out")
+        with _at(self.config, "task.data"):
+            return self.task.check_labels()
 
     def broken_constraint(self, parameters: Mapping[str, Json]) -> str | None:
         """The first constraint that a configuration breaks, in words; None where it may be trained."""

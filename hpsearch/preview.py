@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hpsearch.config import SweepConfig
 from hpsearch.config.home import Home
@@ -13,6 +14,9 @@ from hpsearch.events import Event, TrialCreated
 from hpsearch.plan import Plan, make_plan
 from hpsearch.search.history import History
 from hpsearch.trial import Json, Start, TrialKind, derive_seed
+
+if TYPE_CHECKING:
+    from hpsearch.tasks.label_errors import LabelCheck
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +37,8 @@ class Preview:
     samples: list[Sample]
     search: str
     """What its sampler and scheduler are, with what `auto` comes to: `tpe, median after 4 epochs`."""
+    warnings: Sequence[str]
+    """What was found in its data."""
 
 
 def preview(config: SweepConfig, samples: int = 3) -> Preview:
@@ -45,7 +51,12 @@ def preview(config: SweepConfig, samples: int = 3) -> Preview:
     with tempfile.TemporaryDirectory(prefix="hpsearch-") as folder:
         plan.prepare(Home(Path(folder), "", ""))
         tried = [_sample(plan, parameters) for parameters in _first_proposals(plan, samples)]
-    return Preview(config, tried, plan.search(config.budget.trials).describe())
+    return Preview(config, tried, plan.search(config.budget.trials).describe(), plan.task.warnings)
+
+
+def preview_labels(config: SweepConfig) -> LabelCheck:
+    """Labels that are probably wrong, by cross-validation; takes seconds. Raises `InputError` as `run` would, and for other tasks."""
+    return make_plan(config).check_labels()
 
 
 def _first_proposals(plan: Plan, wanted: int) -> list[Mapping[str, Json]]:

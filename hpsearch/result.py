@@ -19,6 +19,7 @@ class SweepResult:
     """A sweep as its ledger has it, and where it is in MLflow.
 
     `tracking_uri` shows no password; `wall_s` is the time of this run, in seconds; `finished_before`: there was nothing left to run.
+    `warnings`: what this run has found in the data; empty where it was finished before, as they were not looked at.
     """
 
     sweep: Sweep
@@ -27,6 +28,7 @@ class SweepResult:
     tracked: Tracked
     wall_s: float
     finished_before: bool = False
+    warnings: tuple[str, ...] = ()
 
     @property
     def trials(self) -> list[TrialRecord]:
@@ -65,6 +67,7 @@ class SweepResult:
             "wall_s": round(self.wall_s, 3),
             "mlflow": {"tracking_uri": self.tracking_uri, "experiment_id": self.tracked.experiment_id, "run_id": self.tracked.run_id},
             "report": None,
+            "warnings": list(self.warnings),
         }
 
 

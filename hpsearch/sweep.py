@@ -34,6 +34,9 @@ TRACKING_PATIENCE_S = 30.0
 Watch = Callable[[Controller], AbstractContextManager[object]]
 """Called with the controller just before work begins, entered around it: a live display, say."""
 
+Warn = Callable[[str], None]
+"""Called with each warning about the data, before work begins."""
+
 
 def load(path: str | Path, overrides: Sequence[str] = ()) -> SweepConfig:
     """Read a sweep file, with `KEY=VALUE` overrides. Raises `ConfigError` with file, line, key, value and cure."""
@@ -44,6 +47,10 @@ def _watch_nothing(_: Controller) -> AbstractContextManager[object]:
     return nullcontext()
 
 
+def _warn_nobody(_: str) -> None:
+    """The result has them too."""
+
+
 def run(
     config: SweepConfig,
     *,
@@ -51,6 +58,7 @@ def run(
     home: Path | None = None,
     store: str | None = None,
     watch: Watch = _watch_nothing,
+    warn: Warn = _warn_nobody,
 ) -> SweepResult:
     """Run a sweep to its budget, or go on with it where it stopped; a finished one is given back as it is.
 
@@ -60,6 +68,7 @@ def run(
         home: in place of `$HPSEARCH_HOME`, by default `./.hpsearch`.
         store: the ledger's SQLAlchemy URL, in place of `$HPSEARCH_STORE`, by default a SQLite file in the home.
         watch: entered around the work.
+        warn: told of what was found in the data.
 
     Raises:
         InputError: the file asks for what cannot be, or is not the one that the sweep of this name was begun with.
@@ -73,20 +82,26 @@ def run(
         while True:
             found = next((sweep for sweep in ledger.sweeps() if sweep.name == config.name), None)
             try:
-                return _Run(plan, place, ledger, found, watch).run()
+                return _Run(plan, place, ledger, found, watch, warn).run()
             except NameTaken:  # another process began it while we prepared: now it is there to be found
                 continue
 
 
 def resume(
-    name: str, *, executor: str | None = None, home: Path | None = None, store: str | None = None, watch: Watch = _watch_nothing
+    name: str,
+    *,
+    executor: str | None = None,
+    home: Path | None = None,
+    store: str | None = None,
+    watch: Watch = _watch_nothing,
+    warn: Warn = _warn_nobody,
 ) -> SweepResult:
     """Go on with a sweep of the ledger, by its name; otherwise as `run`."""
     place = Home.find(home, store)
     with contextlib.closing(ledgers.open(place.ledger_url)) as ledger:
         found = ledger.find(name)
         plan = make_plan(SweepConfig.from_json(found.config), executor)
-        return _Run(plan, place, ledger, found, watch).run()
+        return _Run(plan, place, ledger, found, watch, warn).run()
 
 
 @dataclass
@@ -98,6 +113,7 @@ class _Run:
     ledger: Ledger
     found: Sweep | None
     watch: Watch
+    warn: Warn
 
     def run(self) -> SweepResult:
         began = time.monotonic()
@@ -110,9 +126,11 @@ class _Run:
             self.plan.prepare(self.home)
             self._refuse_other_data()
             sweep = self.found or self.ledger.create(self.plan.config.name, self.plan.config.to_json(), self.plan.baselines())
+            for warning in self.plan.task.warnings:
+                self.warn(warning)
             self._work(sweep, extension, executor, projector)
             tracked = projector.finish(TRACKING_PATIENCE_S)
-        return self._result(self.ledger.find(sweep.name), tracked, time.monotonic() - began)
+        return self._result(self.ledger.find(sweep.name), tracked, time.monotonic() - began, self.plan.task.warnings)
 
     def _extension(self) -> SweepExtended:
         """What the file raises of the found sweep's budget. Raises `InputError` where it changes anything else."""
@@ -193,9 +211,11 @@ class _Run:
     def _history(self, sweep: Sweep) -> History:
         return ledgers.fold(self.ledger, sweep.id, self.plan.config.objectives)
 
-    def _result(self, sweep: Sweep, tracked: Tracked, wall_s: float, finished_before: bool = False) -> SweepResult:
+    def _result(
+        self, sweep: Sweep, tracked: Tracked, wall_s: float, warnings: Sequence[str] = (), finished_before: bool = False
+    ) -> SweepResult:
         history = self._history(sweep)
-        return SweepResult(sweep, history, mask(self.home.tracking_uri), tracked, wall_s, finished_before)
+        return SweepResult(sweep, history, mask(self.home.tracking_uri), tracked, wall_s, finished_before, tuple(warnings))
 
 
 def _budget_of(sweep: Sweep) -> BudgetConfig:

@@ -14,18 +14,30 @@ from hpsearch.space import Categorical
 from hpsearch.trial import Json
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
+
     from hpsearch.preview import Preview, Sample
     from hpsearch.space import Parameter, SearchSpace
+    from hpsearch.tasks.label_errors import LabelCheck
 
 
-def show_preview(session: Session, seen: Preview) -> None:
-    """The space as a table, then the samples."""
+_SUSPECTS = 10
+"""So many are shown; `--json` has all."""
+
+
+def show_preview(session: Session, seen: Preview, checked: LabelCheck | None) -> None:
+    """The space as a table, then the samples, then what was found in the data."""
     config = seen.config
     session.show(Text.assemble((clean(config.name), "bold"), f": {_task(seen)}"))
     session.show(f"objective: {', '.join(f'{o.goal} {o.metric}' for o in config.objectives)}")
     session.show(f"search: {seen.search}; {_size(config.space)}", "")
     session.show(_space_table(config.space), "")
-    session.show(_samples_table(seen), "", Text("the file is good; nothing was run", style="green"))
+    session.show(_samples_table(seen), "")
+    for warning in seen.warnings:
+        session.show(Text(f"warning: {clean(warning)}", style="yellow"), "")
+    if checked is not None:
+        session.show(*_suspects(checked), "")
+    session.show(Text("the file is good; nothing was run", style="green"))
     session.result(
         {
             "sweep": config.name,
@@ -33,7 +45,9 @@ def show_preview(session: Session, seen: Preview) -> None:
             "space": {name: _describe(p) for name, p in config.space.parameters.items()} | dict(config.space.fixed),
             "size": config.space.size(),
             "samples": [_sample_json(sample) for sample in seen.samples],
+            "warnings": list(seen.warnings),
         }
+        | ({} if checked is None else {"label_errors": _label_errors_json(checked)})
     )
 
 
@@ -86,6 +100,28 @@ def _samples_table(seen: Preview) -> Table:
 def _metric(sample: Sample, metric: str) -> Text:
     text = Text(f"{sample.metrics.get(metric, 0):,.0f}", style="dim")
     return text.append(" (infeasible)", style="yellow") if sample.broken else text
+
+
+def _suspects(checked: LabelCheck) -> list[RenderableType]:
+    """The count, and the first of them."""
+    of = f"{checked.rows:,} rows"
+    if checked.checked < checked.rows:
+        of = f"{checked.checked:,} of {of}, drawn at random"
+    if not checked.suspects:
+        return [f"labels: none is doubtful among {of}"]
+    table = plain_table("", "label", "more likely", "probability")
+    for suspect, place in zip(checked.suspects[:_SUSPECTS], checked.places, strict=False):
+        table.add_row(clean(place), number(suspect.given), number(suspect.likely), f"{suspect.probability:.2f}")
+    found = Text(f"labels: {len(checked.suspects):,} are probably wrong among {of}; look at them before you change any", style="yellow")
+    return [found, table, *([f"and {more:,} more; --json lists all"] if (more := len(checked.suspects) - _SUSPECTS) > 0 else [])]
+
+
+def _label_errors_json(checked: LabelCheck) -> dict[str, Json]:
+    rows = [
+        {"row": s.row + 1, "place": place, "label": s.given, "likely": s.likely, "probability": s.probability}
+        for s, place in zip(checked.suspects, checked.places, strict=True)
+    ]
+    return {"checked": checked.checked, "rows": checked.rows, "found": rows}
 
 
 def _sample_json(sample: Sample) -> dict[str, Json]:

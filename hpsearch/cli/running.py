@@ -44,7 +44,9 @@ def run(
     config = _load(session, file, overrides or [], name, new)
     session.note(f"{clean(config.name)}: {_budget(config)}, {clean(executor or config.resources.executor)}, kept in {session.home.root}")
     settings = session.settings
-    result = sweep.run(config, executor=executor, home=settings.home, store=settings.store, watch=_watch(session, config))
+    result = sweep.run(
+        config, executor=executor, home=settings.home, store=settings.store, watch=_watch(session, config), warn=session.caution
+    )
     return _finish(session, result)
 
 
@@ -62,17 +64,26 @@ def resume(
     with reading(session.home) as ledger:
         config = config_of(ledger.find(name))
     settings = session.settings
-    result = sweep.resume(name, executor=executor, home=settings.home, store=settings.store, watch=_watch(session, config))
+    result = sweep.resume(
+        name, executor=executor, home=settings.home, store=settings.store, watch=_watch(session, config), warn=session.caution
+    )
     return _finish(session, result)
 
 
-def validate(session: Session, file: File, overrides: Overrides = None) -> int:
-    """Check a sweep file, show its space and three configurations that it would try; run nothing."""
+def validate(
+    session: Session,
+    file: File,
+    overrides: Overrides = None,
+    labels: Annotated[bool, typer.Option("--labels", help="Look for labels that are probably wrong; takes seconds.")] = False,
+) -> int:
+    """Check a sweep file and its data, show its space and three configurations that it would try; run nothing."""
     from hpsearch.cli.preview import show_preview
     from hpsearch.config import load
-    from hpsearch.preview import preview
+    from hpsearch.preview import preview, preview_labels
 
-    show_preview(session, preview(load(file, overrides or [])))
+    config = load(file, overrides or [])
+    seen = preview(config)
+    show_preview(session, seen, preview_labels(config) if labels else None)
     return 0
 
 

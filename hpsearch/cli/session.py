@@ -114,6 +114,11 @@ class Session:
         """Print a line to standard error."""
         self.err.print(f"warning: {clean(text)}", style="yellow")
 
+    def caution(self, text: str) -> None:
+        """Print such a line, unless it is to be quiet."""
+        if not self.settings.quiet:
+            self.warn(text)
+
     def result(self, value: Json) -> None:
         """With --json: the one object on the last line of standard output."""
         if self.settings.json:

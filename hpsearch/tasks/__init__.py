@@ -14,7 +14,7 @@ from hpsearch.tasks.hyperparameters import (
     LABEL_HYPERPARAMETERS,
     TEXT_HYPERPARAMETERS,
 )
-from hpsearch.tasks.task import Task
+from hpsearch.tasks.task import Labelled, Task
 from hpsearch.training.attacks_plan import ADVERSARIAL_HYPERPARAMETERS
 from hpsearch.training.augmentation_plan import AUGMENTATION_HYPERPARAMETERS
 from hpsearch.training.duel_plan import DUEL_HYPERPARAMETERS
@@ -22,7 +22,7 @@ from hpsearch.training.duel_plan import DUEL_HYPERPARAMETERS
 if TYPE_CHECKING:
     from hpsearch.config import SweepConfig
 
-__all__ = ["TASKS", "Task", "TaskEntry"]
+__all__ = ["TASKS", "Labelled", "Task", "TaskEntry"]
 
 Goal = Literal["maximize", "minimize"]
 

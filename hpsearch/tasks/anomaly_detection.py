@@ -13,6 +13,7 @@ from hpsearch.errors import DataError, unknown
 from hpsearch.tasks import tables
 from hpsearch.tasks.data_task import PREFIX, Data, DataTask, Encoded
 from hpsearch.tasks.encoding import encode_inputs
+from hpsearch.tasks.findings import examine
 from hpsearch.tasks.labels import find_classes
 from hpsearch.tasks.prepared import Arrays
 from hpsearch.tasks.reconstruction import reconstructs
@@ -59,10 +60,10 @@ class AnomalyDetection(DataTask[Table]):
         """Targets are 1 for anomalies; the training split has none."""
         anomalous = find_anomalies(raw, self.normal)
         split = self._split(anomalous, raw.test_rows)
-        encoded = encode_inputs(raw, split)
+        warnings, encoded = examine(raw, split, anomalous), encode_inputs(raw, split)
         targets = {"train": anomalous[split.train], "validation": anomalous[split.validation], "test": anomalous[split.test]}
         found = {name: int(target.sum()) for name, target in targets.items()}
-        return Encoded({**encoded.meta, "anomalies": found}, *Arrays(encoded.splits, targets).parts())
+        return Encoded({**encoded.meta, "anomalies": found}, *Arrays(encoded.splits, targets).parts(), warnings)
 
     def _split(self, anomalous: NDArray[np.int64], published: NDArray[np.intp] | None) -> Split:
         if published is None:

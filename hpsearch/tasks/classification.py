@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -13,7 +13,16 @@ from numpy.typing import NDArray
 from hpsearch.tasks import tables
 from hpsearch.tasks.data_task import PREFIX, Data, DataTask, Encoded
 from hpsearch.tasks.encoding import encode_inputs
-from hpsearch.tasks.labels import LabelLoss, LabelMeasure, describe_classes, find_classes, wanted_scores
+from hpsearch.tasks.findings import examine, find_class_leaks
+from hpsearch.tasks.labels import (
+    LabelLoss,
+    LabelMeasure,
+    describe_classes,
+    find_absent,
+    find_classes,
+    find_rare,
+    wanted_scores,
+)
 from hpsearch.tasks.prepared import Arrays
 from hpsearch.tasks.robust import METRIC, RobustLoss, RobustMeasure, attack_of, check_robust
 from hpsearch.tasks.splits import Split, split_stratified, with_fixed_test
@@ -24,6 +33,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from hpsearch.config import SweepConfig
+    from hpsearch.tasks.label_errors import LabelCheck
     from hpsearch.training.attacks import PixelRange
     from hpsearch.training.loop import Learner, Measure
     from hpsearch.training.trial import Trial
@@ -54,6 +64,11 @@ class Classification(DataTask[Table]):
         check_robust(self.inputs({}).kind, self.named, self.attack)
 
     @property
+    def warnings(self) -> Sequence[str]:
+        """Of rare classes only where no objective sees them."""
+        return [*super().warnings, *find_rare(self.meta["classes"], self.meta["class_counts"], self.objectives)]
+
+    @property
     def outputs(self) -> int:
         return len(self.meta["classes"])
 
@@ -64,10 +79,18 @@ class Classification(DataTask[Table]):
         """Targets are indices of the sorted classes."""
         classes, labels = find_classes(raw.labels, raw.target_name)
         split = self._split(labels, tuple(map(str, classes)), raw.test_rows)
+        warnings = [*examine(raw, split, labels), *find_class_leaks(raw, labels), *find_absent(classes, labels, split)]
         encoded = encode_inputs(raw, split)
         targets = {"train": labels[split.train], "validation": labels[split.validation], "test": labels[split.test]}
         meta = {**encoded.meta, **describe_classes(classes, labels, split)}
-        return Encoded(meta, *Arrays(encoded.splits, targets).parts())
+        return Encoded(meta, *Arrays(encoded.splits, targets).parts(), warnings)
+
+    def check_labels(self) -> LabelCheck:
+        """See Labelled."""
+        from hpsearch.tasks.label_errors import check_labels
+
+        raw = self.read()
+        return check_labels(raw, *find_classes(raw.labels, raw.target_name))
 
     def _split(self, labels: NDArray[np.int64], names: tuple[str, ...], test_rows: NDArray[np.intp] | None) -> Split:
         if test_rows is None:

@@ -16,6 +16,7 @@ from hpsearch.models.hyperparameter import complete
 from hpsearch.tasks import tables
 from hpsearch.tasks.data_task import PREFIX, Data, DataTask, Encoded
 from hpsearch.tasks.encoding import encode_inputs
+from hpsearch.tasks.findings import examine
 from hpsearch.tasks.hyperparameters import CLUSTERING_HYPERPARAMETERS
 from hpsearch.tasks.labels import find_classes
 from hpsearch.tasks.prepared import Arrays
@@ -75,12 +76,13 @@ class Clustering(DataTask[Table]):
     def encode(self, raw: Table) -> Encoded:
         """Targets are indices of the classes, where there are labels."""
         split = split_published(len(raw.inputs), raw.test_rows, self.shares)
-        encoded = encode_inputs(raw, split)
         if raw.target is None:
-            return Encoded({**encoded.meta, "classes": []}, *Arrays(encoded.splits, {}).parts())
+            warnings, encoded = examine(raw, split), encode_inputs(raw, split)
+            return Encoded({**encoded.meta, "classes": []}, *Arrays(encoded.splits, {}).parts(), warnings)
         classes, labels = find_classes(raw.target, raw.target_name)
+        warnings, encoded = examine(raw, split, labels), encode_inputs(raw, split)
         targets = {"train": labels[split.train], "validation": labels[split.validation], "test": labels[split.test]}
-        return Encoded({**encoded.meta, "classes": classes}, *Arrays(encoded.splits, targets).parts())
+        return Encoded({**encoded.meta, "classes": classes}, *Arrays(encoded.splits, targets).parts(), warnings)
 
     def learner(self, trial: Trial, model: nn.Module, data: Data) -> Learner:
         return reconstructs(trial, model, data.inputs["train"], self.epochs)

@@ -40,11 +40,15 @@ RawT = TypeVar("RawT", bound=Digested)
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """Raw data as they are trained on: in splits, in numbers. `meta` says what they are; "inputs" is there an `Inputs` as JSON."""
+    """Raw data as they are trained on: in splits, in numbers. `meta` says what they are; "inputs" is there an `Inputs` as JSON.
+
+    `warnings`: what was found in them that a person should know of.
+    """
 
     meta: Mapping[str, Json]
     search: Arrays
     test: Arrays
+    warnings: Sequence[str] = ()
 
 
 @dataclass
@@ -97,6 +101,12 @@ class DataTask(ABC, Generic[RawT]):
         return digest
 
     @property
+    def warnings(self) -> Sequence[str]:
+        """See Task. Found when the data were prepared, and kept with them."""
+        found: Sequence[str] = self.meta["warnings"]
+        return found
+
+    @property
     def wanted(self) -> frozenset[str]:
         """The metrics asked for by name."""
         return frozenset(self.metrics) | {objective.metric for objective in self.objectives}
@@ -118,7 +128,7 @@ class DataTask(ABC, Generic[RawT]):
 
     def _write(self, raw: RawT, folder: Path) -> Prepared:
         encoded = self.encode(raw)
-        meta = {"digest": raw.digest, "data": str(self.source), **encoded.meta}
+        meta = {"digest": raw.digest, "data": str(self.source), "warnings": list(encoded.warnings), **encoded.meta}
         return prepared.write(folder, meta, encoded.search, encoded.test)
 
     def static_metrics(self, parameters: Mapping[str, Json]) -> dict[str, float]:

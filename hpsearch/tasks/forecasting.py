@@ -13,10 +13,11 @@ from hpsearch.errors import DataError, InputError
 from hpsearch.models.hyperparameter import complete
 from hpsearch.models.inputs import Inputs
 from hpsearch.tasks.data_task import PREFIX, Data, DataTask, Encoded
+from hpsearch.tasks.findings import constant_columns, find_still
 from hpsearch.tasks.hyperparameters import FORECASTING_HYPERPARAMETERS
 from hpsearch.tasks.prepared import Arrays
-from hpsearch.tasks.series import Series, read_series
-from hpsearch.tasks.splits import Scale
+from hpsearch.tasks.series import Series, find_uneven, read_series
+from hpsearch.tasks.splits import Scale, Split
 from hpsearch.trial import Json
 
 if TYPE_CHECKING:
@@ -75,13 +76,16 @@ class Forecasting(DataTask[Series]):
             raise DataError(f"target {raw.names[0]!r} is constant in the training stretch: there is nothing to predict")
         parts = np.split(scale.apply(raw.values), cuts)
         splits = dict(zip(("train", "validation", "test"), parts, strict=True))
+        warnings = constant_columns(raw.names, raw.values, np.arange(cuts[0]))
+        warnings += find_still(raw.names[0], raw.values[:, 0], Split(*np.split(np.arange(len(raw.values)), cuts)), "skill")
+        warnings += find_uneven(raw.moments) if raw.moments is not None else []
         meta = {
             "inputs": Inputs("sequence", (1, len(raw.names))).to_json(),
             "features": list(raw.names),
             "target_deviation": float(scale.deviation[0]),
             "rows": {name: len(part) for name, part in splits.items()},
         }
-        return Encoded(meta, *Arrays(splits, {}).parts())
+        return Encoded(meta, *Arrays(splits, {}).parts(), warnings)
 
     def learner(self, trial: Trial, model: nn.Module, data: Data) -> Learner:
         from hpsearch.training.loop import Lesson, Student

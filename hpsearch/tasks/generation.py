@@ -15,6 +15,7 @@ from hpsearch.models.inputs import Inputs
 from hpsearch.tasks import prepared, tables
 from hpsearch.tasks.data_task import PREFIX, Data, DataTask, Encoded
 from hpsearch.tasks.encoding import EncodedInputs, encode_inputs
+from hpsearch.tasks.findings import examine
 from hpsearch.tasks.frechet import Features, frechet_distance
 from hpsearch.tasks.picture import grid_png
 from hpsearch.tasks.prepared import Arrays
@@ -52,13 +53,12 @@ class Generation(DataTask[Table]):
         if raw.kind == "sequence":
             raise DataError("generation makes rows and images, and an example of these data is a sequence; use another task")
         split = split_published(len(raw.inputs), raw.test_rows, self.shares)
+        warnings = examine(raw, split)
         encoded = _encode_images(raw, split) if raw.kind == "image" else encode_inputs(raw, split)
         train = encoded.splits["train"]
-        if not train.reshape(len(train), -1).std(axis=0).any():
-            raise DataError(f"all {len(train)} examples of the training split are the same, and there is nothing to learn; give other data")
         features = Features.fit(train)
         distance = frechet_distance(features(encoded.splits["validation"]), features(noise(train)))
-        return Encoded({**encoded.meta, "noise_distance": distance}, *Arrays(encoded.splits, {}).parts())
+        return Encoded({**encoded.meta, "noise_distance": distance}, *Arrays(encoded.splits, {}).parts(), warnings)
 
     def learner(self, trial: Trial, model: nn.Module, data: Data) -> Learner:
         from hpsearch.models.gan import GAN
@@ -77,7 +77,12 @@ class Generation(DataTask[Table]):
 
 
 def _encode_images(table: Table, split: Split) -> EncodedInputs:
-    """In [-1, 1], the range of a generator."""
+    """In [-1, 1], the range of a generator. Raises `DataError` for pixels that it can never give."""
+    low, high = float(table.inputs.min()), float(table.inputs.max())
+    if low < 0 or high > 1:
+        raise DataError(
+            f"pixels must lie in [0, 1] to be generated, and reach from {low:g} to {high:g}; save bytes (uint8), or divide them"
+        )
     rows = {"train": split.train, "validation": split.validation, "test": split.test}
     splits = {name: table.inputs[chosen].astype(np.float32) * 2 - 1 for name, chosen in rows.items()}
     inputs = Inputs("image", table.inputs.shape[1:])

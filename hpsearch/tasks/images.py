@@ -34,6 +34,7 @@ class Pictures:
         images: (rows, channels, height, width) of float32 in [0, 1].
         labels: (rows,) of integers; indices into `classes`, if there are any.
         test_rows: those that are published as the test set, if any are.
+        files: the name of each image's file, where each has one.
     """
 
     images: NDArray[np.float32]
@@ -41,6 +42,7 @@ class Pictures:
     digest: str
     classes: tuple[str, ...] = ()
     test_rows: NDArray[np.intp] | None = None
+    files: Sequence[str] = ()
 
 
 def read_idx(folder: Path) -> Pictures:
@@ -122,7 +124,7 @@ def read_folder(folder: Path, size: int | None = None, channels: str | None = No
         _check_sizes(folder, [path for path, _ in files], opened)
     arrays = [_array(image, mode, size) for image in opened]
     labels = np.array([label for _, label in files], dtype=np.int64)
-    return Pictures(np.stack(arrays), labels, digest.hexdigest(), classes)
+    return Pictures(np.stack(arrays), labels, digest.hexdigest(), classes, files=[str(path.relative_to(folder)) for path, _ in files])
 
 
 def _class_folders(folder: Path) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from hpsearch.errors import DataError
 from hpsearch.models.hyperparameter import complete
 from hpsearch.tasks.hyperparameters import LABEL_HYPERPARAMETERS
 from hpsearch.tasks.splits import Split
-from hpsearch.trial import Json
+from hpsearch.trial import Json, Objective
 
 if TYPE_CHECKING:
     import torch
@@ -49,6 +49,36 @@ def describe_classes(names: Sequence[Json], labels: NDArray[np.int64], split: Sp
 
 AT_ONCE = 1024
 """Examples that are measured together: long texts of a whole split would not fit into memory."""
+
+RARE = 10
+"""Times that the largest class has the rows of one that is rare."""
+
+FAIR_TO_RARE = frozenset({"val_balanced_accuracy", "val_f1", "val_auroc"})
+"""Metrics in which a rare class counts as much as another."""
+
+
+def find_rare(names: Sequence[Json], counts: Sequence[int], objectives: Sequence[Objective]) -> list[str]:
+    """A warning of classes that accuracy hardly notices, unless an objective does."""
+    if FAIR_TO_RARE & {objective.metric for objective in objectives}:
+        return []
+    largest = max(counts)
+    rare = sorted((count, str(name)) for name, count in zip(names, counts, strict=True) if count * RARE <= largest)
+    if not rare:
+        return []
+    shown = ", ".join(f"{name!r} has {count:,}" for count, name in rare[:5]) + (", ..." if len(rare) > 5 else "")
+    are = "1 class has" if len(rare) == 1 else f"{len(rare)} classes have"
+    return [
+        f"{are} at most a tenth of the rows of the largest, {str(names[counts.index(largest)])!r} with {largest:,} of {sum(counts):,}: "
+        f"{shown}; accuracy hardly notices: put `class_weights: balanced` into the space, and take val_balanced_accuracy for the objective"
+    ]
+
+
+def find_absent(names: Sequence[Json], labels: NDArray[np.int64], split: Split) -> list[str]:
+    """A warning of classes that a published test set has not; a split of our own has all."""
+    absent = [str(name) for name, count in zip(names, np.bincount(labels[split.test], minlength=len(names)), strict=True) if not count]
+    if not absent or not len(split.test):
+        return []
+    return [f"the published test set has no rows of {len(absent)} of {len(names)} classes ({', '.join(map(repr, absent[:5]))})"]
 
 
 class LabelLoss:

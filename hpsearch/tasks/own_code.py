@@ -34,6 +34,11 @@ class OwnCode:
         """What the code reads is its own affair: this only tells which code it is."""
         return hashlib.sha256("\n".join(self._names).encode()).hexdigest()
 
+    @property
+    def warnings(self) -> Sequence[str]:
+        """See Task: nothing is known of what the code reads."""
+        return ()
+
     def static_metrics(self, parameters: Mapping[str, Json]) -> dict[str, float]:
         """See Task: of other people's code nothing is known before it trains."""
         return {}

@@ -23,7 +23,7 @@ from hpsearch.trial import Json
 
 Array: TypeAlias = NDArray[Any]
 
-FORMAT = 4
+FORMAT = 5
 """Part of a prepared folder's name: folders of another format are left alone."""
 
 

@@ -11,6 +11,7 @@ from hpsearch.errors import DataError
 from hpsearch.tasks import tables
 from hpsearch.tasks.data_task import PREFIX, Data, DataTask, Encoded
 from hpsearch.tasks.encoding import encode_inputs
+from hpsearch.tasks.findings import examine, find_number_leaks, find_still
 from hpsearch.tasks.prepared import Arrays
 from hpsearch.tasks.splits import Scale, split_rows
 from hpsearch.tasks.tables import Table
@@ -39,12 +40,15 @@ class Regression(DataTask[Table]):
         """Targets are standardised, (rows, 1)."""
         target = _numbers(raw)
         split = split_rows(len(target), self.shares)
+        if np.ptp(target[split.train]) == 0:
+            raise DataError(f"target {raw.target_name!r} is constant in the training split ({target[split.train][0]:g}); give more data")
         scale = Scale.fit(target[split.train], "rows")
         targets = scale.apply(target)[:, None]
+        warnings = [*examine(raw, split, target), *find_number_leaks(raw, target), *find_still(raw.target_name, target, split, "r2")]
         encoded = encode_inputs(raw, split)
         meta = {**encoded.meta, "target_mean": float(scale.mean), "target_deviation": float(scale.deviation)}
         splits = {"train": targets[split.train], "validation": targets[split.validation], "test": targets[split.test]}
-        return Encoded(meta, *Arrays(encoded.splits, splits).parts())
+        return Encoded(meta, *Arrays(encoded.splits, splits).parts(), warnings)
 
     def learner(self, trial: Trial, model: nn.Module, data: Data) -> Learner:
         from hpsearch.training.loop import Lesson, Student

@@ -25,11 +25,13 @@ class Series:
     Args:
         values: (steps, columns); the first column is to be predicted.
         names: of the columns.
+        moments: (steps,) of the time column, ascending, dates as UTC (datetime64); None where there is no such column.
     """
 
     values: NDArray[np.float64]
     names: tuple[str, ...]
     digest: str
+    moments: NDArray[Any] | None = None
 
 
 def read_series(source: Source, time: str | None) -> Series:
@@ -49,14 +51,16 @@ def read_series(source: Source, time: str | None) -> Series:
     for name, what in ((target, "target column"), (time, "time column")):
         if name is not None and name not in frame.columns:
             raise DataError(f"{path}: {unknown(what, name, frame.columns)}")
+    moments = None
     if time is not None:
-        frame = _in_order(frame, time, path)
+        moments = _moments(frame, time, path)
+        frame, moments = frame.iloc[np.argsort(moments, kind="stable")].drop(columns=time), np.sort(moments)
     ordered = frame[[target, *(name for name in frame.columns if name != target)]]
     _check_numbers(ordered, path)
-    return Series(ordered.to_numpy(dtype=np.float64, na_value=np.nan), tuple(ordered.columns), digest)
+    return Series(ordered.to_numpy(dtype=np.float64, na_value=np.nan), tuple(ordered.columns), digest, moments)
 
 
-def _in_order(frame: pd.DataFrame, time: str, path: Path) -> pd.DataFrame:
+def _moments(frame: pd.DataFrame, time: str, path: Path) -> NDArray[Any]:
     import pandas as pd
 
     moments: pd.Series[Any] = frame[time]
@@ -70,7 +74,7 @@ def _in_order(frame: pd.DataFrame, time: str, path: Path) -> pd.DataFrame:
                 f"{path}: time column {time!r}: {shown!r} in data row {row + 1} {what}; "
                 "it must hold numbers or ISO dates such as 2026-01-31, each once"
             )
-    return frame.iloc[np.argsort(moments.to_numpy(), kind="stable")].drop(columns=time)
+    return moments.to_numpy() if pd.api.types.is_numeric_dtype(moments) else moments.dt.tz_localize(None).to_numpy()
 
 
 def _check_numbers(frame: pd.DataFrame, path: Path) -> None:
@@ -89,3 +93,42 @@ def _check_numbers(frame: pd.DataFrame, path: Path) -> None:
                 f"{path}: column {name!r} has {int(broken.sum())} missing or infinite values of {len(broken)} (the first in data row "
                 f"{row + 1}); fill them in, or leave the column out"
             )
+
+
+UNEVEN = 1.5
+"""Times the usual step, or parts of it, from which a step is another: months have between 28 and 31 days."""
+
+
+def find_uneven(moments: NDArray[Any]) -> list[str]:
+    """A warning of steps of time that are far from the usual one.
+
+    Args:
+        moments: (steps,), ascending, of numbers or of datetime64.
+    """
+    steps = np.diff(moments)
+    lengths = steps.astype(np.float64)
+    usual = float(np.median(lengths))
+    uneven = np.flatnonzero((lengths > usual * UNEVEN) | (lengths * UNEVEN < usual))
+    if not len(uneven):
+        return []
+    first, middle = uneven[0], np.sort(steps)[len(steps) // 2]
+    return [
+        f"steps of time that are far from the usual {_span(middle)}: {len(uneven):,} of {len(steps):,} (the first, after "
+        f"{_moment(moments[first])}, is {_span(steps[first])}); a network counts rows and not time, so fill in what is missing"
+    ]
+
+
+def _moment(value: Any) -> str:
+    return str(np.datetime_as_string(value, unit="auto")) if isinstance(value, np.datetime64) else f"{value:g}"
+
+
+_UNITS = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
+
+
+def _span(value: Any) -> str:
+    """`1 d`, `1.5 h`; of numbers as they are."""
+    if not isinstance(value, np.timedelta64):
+        return f"{value:g}"
+    seconds = value / np.timedelta64(1, "s")
+    size, unit = next((known for known in _UNITS if seconds >= known[0]), _UNITS[-1])
+    return f"{seconds / size:.4g} {unit}"

@@ -139,6 +139,13 @@ class Scale:
         return cls(mean, np.where(constant | (deviation == 0), 1.0, deviation))
 
     def apply(self, values: NDArray[Any]) -> NDArray[np.float32]:
-        """The values, scaled."""
-        scaled: NDArray[np.float32] = ((values - self.mean) / self.deviation).astype(np.float32)
+        """The values, scaled.
+
+        Raises:
+            DataError: one is so far from those that this was fitted on that it is none in 32 bits.
+        """
+        with np.errstate(over="ignore"):
+            scaled: NDArray[np.float32] = ((values - self.mean) / self.deviation).astype(np.float32)
+        if not (finite := np.isfinite(scaled)).all():
+            raise DataError(f"{values[~finite][0]:.3g} is too far from the values of the training split to be standardised; rescale it")
         return scaled

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import stat
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -60,6 +60,7 @@ class Table:
         kind: what one example is; images are in [0, 1].
         categorical: (rows,) strings of each column that is no number; rows alone have them.
         test_rows: the rows that whoever published the data has set apart for the test; None: nobody has.
+        files: the file of each row, where each has its own.
     """
 
     inputs: NDArray[np.floating[Any]]
@@ -70,6 +71,15 @@ class Table:
     kind: InputKind = "rows"
     categorical: Mapping[str, NDArray[np.str_]] = field(default_factory=dict)
     test_rows: NDArray[np.intp] | None = None
+    files: Sequence[str] = ()
+
+    def place(self, row: int) -> str:
+        """Where a person finds a row, numbered from 0: `data row 12`, `cat/07.png`, `test row 3` of a published test set."""
+        if self.files:
+            return self.files[row]
+        if self.test_rows is not None and row in self.test_rows:
+            return f"test row {int(np.searchsorted(self.test_rows, row)) + 1}"
+        return f"data row {row + 1}"
 
     @property
     def labels(self) -> NDArray[Any]:
@@ -147,7 +157,7 @@ def _pictures(source: Source) -> Table:
     folder = Path(source.place)
     pictures = read_idx(folder) if source.format == "idx" else read_folder(folder, source.size, source.channels)
     names = np.array(pictures.classes)[pictures.labels] if pictures.classes else pictures.labels
-    return Table(pictures.images, names, (), "class", pictures.digest, "image", test_rows=pictures.test_rows)
+    return Table(pictures.images, names, (), "class", pictures.digest, "image", test_rows=pictures.test_rows, files=pictures.files)
 
 
 def _csv_frame(path: Path) -> pd.DataFrame:
@@ -253,7 +263,8 @@ def _from_arrays(x: NDArray[Any], y: NDArray[Any] | None, target: str, path: Pat
         if y.dtype.kind == "f":
             check_present(np.isnan(y), target, path)
     kind = _KINDS[x.ndim]
-    inputs = x.astype(np.float32) / (255 if x.dtype == np.uint8 else 1) if kind == "image" else x.astype(np.float64)
+    with np.errstate(over="ignore"):  # what 32 bits cannot hold is infinite, and refused below
+        inputs = x.astype(np.float32) / (255 if x.dtype == np.uint8 else 1) if kind == "image" else x.astype(np.float64)
     return _checked(Table(inputs, y, _index_names(x), target, digest, kind), path)
 
 

@@ -4,12 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from hpsearch.trial import Json, Objective
 
 if TYPE_CHECKING:
+    from hpsearch.tasks.label_errors import LabelCheck
     from hpsearch.training.trial import Trial
+
+
+@runtime_checkable
+class Labelled(Protocol):
+    """A task whose data have labels that can be doubted."""
+
+    def check_labels(self) -> LabelCheck:
+        """Labels that are probably wrong; prepared or not. Raises `DataError`."""
 
 
 class Task(Protocol):
@@ -25,6 +34,10 @@ class Task(Protocol):
     @property
     def data_digest(self) -> str:
         """SHA-256 of the raw data, once prepared: the same sweep must go on with the same data."""
+
+    @property
+    def warnings(self) -> Sequence[str]:
+        """What was found in the data, once prepared, that a person should know of: a sentence each."""
 
     def prepare(self, folder: Path) -> None:
         """Reads and checks the data and writes its splits below `folder`, unless they are there.

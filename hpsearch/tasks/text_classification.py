@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Self
 
 from hpsearch.models.hyperparameter import complete
 from hpsearch.models.inputs import Inputs
 from hpsearch.tasks.data_task import PREFIX, Data, DataTask, Encoded
+from hpsearch.tasks.findings import find_copies
 from hpsearch.tasks.hyperparameters import TEXT_HYPERPARAMETERS
-from hpsearch.tasks.labels import LabelLoss, LabelMeasure, describe_classes, find_classes, wanted_scores
+from hpsearch.tasks.labels import LabelLoss, LabelMeasure, describe_classes, find_classes, find_rare, wanted_scores
 from hpsearch.tasks.prepared import Arrays
 from hpsearch.tasks.splits import split_stratified
-from hpsearch.tasks.texts import MOST_TOKENS, UNKNOWN, Texts, Vocabulary, read_texts, tokenize
+from hpsearch.tasks.texts import MOST_TOKENS, UNKNOWN, Texts, Vocabulary, number_texts, read_texts, tokenize
 from hpsearch.trial import Json
 
 if TYPE_CHECKING:
@@ -41,6 +42,11 @@ class TextClassification(DataTask[Texts]):
     def from_config(cls, config: SweepConfig) -> Self:
         data = config.task.data
         return replace(super().from_config(config), text=None if data is None or isinstance(data, str) else data.text)
+
+    @property
+    def warnings(self) -> Sequence[str]:
+        """Of rare classes only where no objective sees them."""
+        return [*super().warnings, *find_rare(self.meta["classes"], self.meta["class_counts"], self.objectives)]
 
     @property
     def outputs(self) -> int:
@@ -74,7 +80,8 @@ class TextClassification(DataTask[Texts]):
             "rows": {name: len(chosen) for name, chosen in rows.items()},
             **describe_classes(classes, labels, split),
         }
-        return Encoded(meta, *Arrays(inputs, {name: labels[chosen] for name, chosen in rows.items()}).parts())
+        parts = Arrays(inputs, {name: labels[chosen] for name, chosen in rows.items()}).parts()
+        return Encoded(meta, *parts, find_copies("texts", number_texts(raw.texts), labels, split))
 
     def learner(self, trial: Trial, model: nn.Module, data: Data) -> Learner:
         from hpsearch.training.loop import Lesson, Student

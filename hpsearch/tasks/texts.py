@@ -91,6 +91,12 @@ def _read_target(column: pd.Series[Any], path: Path) -> NDArray[Any]:
     return values
 
 
+def number_texts(texts: Sequence[str]) -> NDArray[np.intp]:
+    """(texts,): equal numbers for equal texts, and for no others."""
+    seen: dict[str, int] = {}
+    return np.array([seen.setdefault(text, len(seen)) for text in texts])
+
+
 def tokenize(text: str) -> list[str]:
     """Words and marks, in lower case: a run of letters, digits and underscores, with apostrophes within it; or any other visible
     character by itself. Forms of a character that mean the same are one (Unicode's NFKC), and accents belong to their letter.

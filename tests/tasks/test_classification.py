@@ -179,9 +179,12 @@ def test_extra_metrics_come_when_asked_for_and_are_nan_when_the_loss_is(tmp_path
 
 
 def test_balanced_class_weights_count_each_class_the_same(tmp_path, train):
-    """One class is nine times as frequent and the inputs say nothing: unweighted, the network learns 0.9; balanced, 0.5."""
+    """One class is nine times as frequent and the inputs say nothing: unweighted, the network learns 0.9; balanced, 0.5.
+
+    One row is another, as it is refused to train where all are alike.
+    """
     rows = np.arange(200)
-    pd.DataFrame({"a": np.zeros(200), "y": (rows % 10 == 0).astype(int)}).to_csv(tmp_path / "d.csv", index=False)
+    pd.DataFrame({"a": (rows == 17).astype(float), "y": (rows % 10 == 0).astype(int)}).to_csv(tmp_path / "d.csv", index=False)
     made = task(Source("csv", str(tmp_path / "d.csv"), "y"), epochs=30)
     made.prepare(tmp_path)
     final = {}

@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -130,3 +132,36 @@ def test_a_window_longer_than_the_series_says_so(tmp_path, train):
     outcome, _ = train(made, {"window": 36}, until=1)
     assert outcome.state is TrialState.FAILED
     assert "window: 36 steps and 1 to predict do not fit twice into 36 steps" in outcome.reason
+
+
+def warnings_of(tmp_path, frame, **given):
+    made = csv(tmp_path, frame, **given)
+    made.prepare(tmp_path / "prepared")
+    return list(made.warnings)
+
+
+@pytest.mark.parametrize("frequency", ["D", "MS", "QS", "YS", "30min"])
+def test_even_steps_of_time_are_passed_in_silence(tmp_path, frequency):
+    dates = pd.date_range("2020-01-01", periods=60, freq=frequency)
+    assert warnings_of(tmp_path, FRAME.assign(date=dates.astype(str))) == []
+    assert warnings_of(tmp_path, FRAME.assign(date=dates.tz_localize("Europe/Berlin").astype(str))) == []
+
+
+def test_missing_steps_of_time_are_counted_in_any_order_of_the_file(tmp_path):
+    dates = pd.date_range("2024-01-01", periods=63, freq="D").delete([10, 11, 30])
+    (found,) = warnings_of(tmp_path, FRAME.assign(date=dates.astype(str)).sample(frac=1, random_state=0))
+    assert found.startswith("steps of time that are far from the usual 1 d: 2 of 59 (the first, after 2024-01-10, is 3 d);")
+    business = pd.date_range("2024-01-01", periods=60, freq="B")
+    weekends = sum((b - a).days > 1 for a, b in itertools.pairwise(business))
+    (found,) = warnings_of(tmp_path, FRAME.assign(date=business.astype(str)))
+    assert f"usual 1 d: {weekends} of 59 (the first, after 2024-01-05, is 3 d)" in found
+    (found,) = warnings_of(tmp_path, FRAME.assign(date=[*range(30), *range(31, 61)]))
+    assert "usual 1: 1 of 59 (the first, after 29, is 2)" in found
+
+
+def test_a_column_and_a_stretch_that_stand_still(tmp_path):
+    load = np.concatenate([np.arange(36.0), np.full(24, 7.0)])
+    assert warnings_of(tmp_path, FRAME.assign(load=load, wind=1.5)) == [
+        "column 'wind': constant, so that nothing can be learned from it; leave it out",
+        "target 'load' is constant in the validation split (7) and the test split (7): skill is 0 there, whatever is predicted",
+    ]

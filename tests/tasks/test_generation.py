@@ -196,6 +196,15 @@ def test_examples_that_are_all_the_same_are_refused(tmp_path):
         task(Source("npz", str(tmp_path / "a.npz"))).prepare(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("pixels", "reach"), [(RANDOM.random((40, 1, 6, 6)) * 2, "from 0"), (RANDOM.random((40, 1, 6, 6)) - 0.5, "from -0")]
+)
+def test_pixels_that_no_generator_can_give_are_refused(tmp_path, pixels, reach):
+    np.savez(tmp_path / "images.npz", x=pixels)
+    with pytest.raises(DataError, match=rf"pixels must lie in \[0, 1\] to be generated, and reach {reach}\.\d+ to"):
+        task(Source("npz", str(tmp_path / "images.npz"))).prepare(tmp_path / "prepared")
+
+
 def test_a_grid_shows_each_image_at_its_place():
     images = np.zeros((5, 3, 2, 2))
     images[4, 1] = 1.0

@@ -92,3 +92,9 @@ def test_a_constant_column_becomes_zero(constant):
 def test_values_too_large_to_square_are_refused():
     with pytest.raises(DataError, match="cannot be standardised"):
         Scale.fit(np.array([[1e300], [-1e300]]), "rows")
+
+
+def test_values_that_are_too_far_from_those_of_training_are_refused():
+    scale = Scale.fit(np.zeros((5, 2)), "rows")
+    with pytest.raises(DataError, match=r"1e\+300 is too far from the values of the training split"):
+        scale.apply(np.array([[0.0, 1.0], [1e300, 0.0]]))

@@ -188,6 +188,10 @@ def test_reads_npz_of_any_shape(tmp_path):
         ({"x": np.zeros((0, 2)), "y": np.zeros(0)}, "has no rows"),
         ({"x": np.array([[1.0, np.nan]] * 3), "y": np.zeros(3)}, "column 'x[1]' has 3 missing"),
         ({"x": np.zeros((3, 2)), "y": np.array([1, np.nan, 2])}, "column 'y' has 1 missing"),
+        ({"x": np.zeros((3, 2)), "y": np.array([1, np.inf, 2])}, "column 'y' has 1 missing or infinite"),
+        ({"x": np.full((3, 4, 2), -np.inf), "y": np.zeros(3)}, "column 'x[0, 0]' has 3 missing or infinite"),
+        ({"x": np.full((3, 1, 2, 2), np.nan), "y": np.zeros(3)}, "column 'x[0, 0, 0]' has 3 missing or infinite"),
+        ({"x": np.full((3, 1, 2, 2), 1e300), "y": np.zeros(3)}, "column 'x[0, 0, 0]' has 3 missing or infinite"),
         ({"x": np.zeros((2, 1)), "y": np.array([{}, []], dtype=object)}, "pickled objects, which are never loaded"),
     ],
 )

@@ -12,6 +12,7 @@ import torch
 from sklearn import metrics as theirs
 
 from hpsearch.config import load
+from hpsearch.config.home import Home
 from hpsearch.errors import ConfigError, DataError, InputError
 from hpsearch.models import MODELS
 from hpsearch.plan import make_plan
@@ -276,3 +277,18 @@ def test_a_wrong_file_is_refused_before_anything_is_read(tmp_path, overrides, sa
     with pytest.raises(ConfigError) as error:
         plan(tmp_path, *overrides)
     assert said in str(error.value)
+
+
+def test_copies_and_rare_classes_are_told(tmp_path):
+    lines = [f"text number {i} of the many,{'good' if i % 30 else 'bad'}" for i in range(300)]
+    (tmp_path / "texts.csv").write_text("\n".join(["text,label", *lines, *lines[:60]]) + "\n")
+    (tmp_path / "texts.yaml").write_text(
+        "task: {kind: text_classification, data: {csv: texts.csv, text: text, target: label}}\n"
+        "objective: {metric: val_accuracy, goal: maximize}\nspace: {batch_size: 8}\nbudget: {trials: 1}\n"
+    )
+    plan = make_plan(load(tmp_path / "texts.yaml"))
+    plan.prepare(Home(tmp_path / "home", "", ""))
+    told = " ".join(plan.task.warnings)
+    assert "training texts that repeat an earlier one" in told
+    assert "validation texts that are in the training split too" in told
+    assert "'bad' has 12" in told

@@ -73,6 +73,30 @@ def test_show_a_trial_epoch_by_epoch(look):
         assert word in out
 
 
+SLOW = """\
+name: slow
+task: {kind: classification, data: iris, model: mlp}
+objective: {metric: val_accuracy, goal: maximize}
+space: {learning_rate: {values: [1.0e-9, 0.01]}, hidden_units: 8}
+baseline: [{learning_rate: 1.0e-9}, {learning_rate: 0.01}]
+training: {epochs: 60}
+search: {scheduler: none}
+budget: {trials: 2}
+resources: {executor: inline}
+"""
+
+
+def test_show_says_what_is_found_in_a_trial(hp, tmp_path):
+    (tmp_path / "slow.yaml").write_text(SLOW)
+    assert hp("run", "slow.yaml").code == 0
+    (found,) = hp("show", "slow", 0, "--json").json["diagnosis"]
+    assert found["name"] == "underfitting"
+    assert found["reason"].startswith("train_loss never came down: ")
+    assert f"underfitting: {found['reason']}" in " ".join(hp("show", "slow", 0).out.split())
+    assert hp("show", "slow", 1, "--json").json["diagnosis"] == []
+    assert "diagnosis" not in hp("show", "slow", 1).out
+
+
 def test_best_is_the_best_of_what_show_shows(look):
     trials = look("show", "small", "--json").json["trials"]
     best = max(trials, key=lambda t: (t["values"]["val_accuracy"], -t["number"]))

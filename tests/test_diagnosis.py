@@ -122,3 +122,46 @@ def test_a_loss_that_runs_away_is_divergence_before_it_is_infinite():
 def test_a_step_without_the_metric_makes_no_curve():
     made = reports(train_loss=SLOW)
     assert names([*made[:3], {}, *made[3:]]) == []
+
+
+def gradients(pairs, norm=1.0, **more):
+    """Reports of (smallest, largest) by layer."""
+    return [{"gradient_norm": norm, "gradient_norm_smallest": low, "gradient_norm_largest": high, **more} for low, high in pairs]
+
+
+def test_vanishing_gradients_are_told_from_the_median_of_all_steps():
+    made = gradients([(1e-3, 1.0), (4e-6, 2.0), (3e-6, 1.0), (1e-6, 0.5), (0.5, 1.0)])  # ratios 1e-3, 2e-6, 3e-6, 2e-6, 0.5
+    assert diagnose(made, COMPLETED) == [
+        Finding(
+            "vanishing_gradients",
+            "the layer with the smallest gradient had 3e-06 of the largest one's (median of 5 steps; in the last 0.5 beside 1)",
+        )
+    ]
+    assert names(made, RUNNING) == ["vanishing_gradients"]
+    assert names(made[:4]) == []
+
+
+@pytest.mark.parametrize("pair", [(0.002, 1.0), (0.0, 0.0), (math.nan, math.nan), (1.0, math.inf), (math.nan, 1.0)])
+def test_what_is_no_vanishing_gradient(pair):
+    assert names(gradients([pair] * 8)) == []
+
+
+def test_a_gradient_explodes_beyond_what_the_loss_accounts_for():
+    learned = (4.0, 1.0, 1.0, 1.0, 1.0)
+    made = [report | {"train_loss": loss} for report, loss in zip(gradients([(0.1, 1.0)] * 5), learned, strict=True)]
+    made[-1]["gradient_norm"] = 301.0
+    assert diagnose(made, COMPLETED) == [Finding("exploding_gradients", "gradient_norm was 301 at step 5; the median of all steps is 1")]
+    assert names([report | {"train_loss": 0.01 * report["train_loss"]} for report in made]) == ["exploding_gradients"]
+    assert names([report | {"train_loss": 2 * report["train_loss"]} for report in made]) == []
+    assert names([report | {"gradient_norm": math.nan} for report in made]) == []
+    assert names([report | {"gradient_norm": math.inf} for report in made]) == ["exploding_gradients"]
+
+
+@pytest.mark.parametrize(
+    ("shares", "expected"), [([0.9, 0.4, 0.5, 0.6], ["dead_units"]), ([0.6, 0.6, 0.4, 0.4], []), ([0.5], ["dead_units"]), ([math.nan], [])]
+)
+def test_dead_units_count_as_they_are_in_the_end(shares, expected):
+    made = reports(dead_units=shares)
+    assert names(made) == expected
+    if len(shares) == 4 and expected:
+        assert diagnose(made, COMPLETED)[0].reason.startswith("50 % of the hidden units")

@@ -18,6 +18,7 @@ from hpsearch.cli.words import clean, duration, inline, moment, number, short_na
 from hpsearch.diagnosis import diagnose
 from hpsearch.overview import Attempt, Overview, trial_json
 from hpsearch.search.history import TrialRecord
+from hpsearch.training.diagnostics_plan import DIAGNOSTIC_METRICS
 from hpsearch.trial import Json, TrialKind, TrialState
 
 _WHY_SHOWN = (TrialState.FAILED, TrialState.DIVERGED, TrialState.OUT_OF_MEMORY, TrialState.TIMED_OUT, TrialState.INFEASIBLE)
@@ -123,11 +124,9 @@ def _curves(seen: Overview, trial: TrialRecord) -> Table:
         values = _curve(trial, metric)
         finite = [v for v in values if math.isfinite(v)] or [math.nan]
         is_up = goals.get(metric, "minimize" if metric.endswith(("loss", "mse", "rmse", "mae")) else "maximize") == "maximize"
-        best = max(finite) if is_up else min(finite)
+        best = "" if metric in DIAGNOSTIC_METRICS else number(max(finite) if is_up else min(finite))
         style = "bold" if metric in goals else ""
-        table.add_row(
-            Text(clean(metric), style=style), number(values[0]), number(best), number(values[-1]), Text(sparkline(values), style="cyan")
-        )
+        table.add_row(Text(clean(metric), style=style), number(values[0]), best, number(values[-1]), Text(sparkline(values), style="cyan"))
     return table
 
 

@@ -6,6 +6,8 @@ import math
 
 import pytest
 
+from hpsearch.training.diagnostics_plan import DIAGNOSTIC_METRICS
+
 
 @pytest.fixture
 def look(hp, finished):
@@ -64,7 +66,9 @@ def test_show_a_trial_epoch_by_epoch(look):
     shown = look("show", "small", 1, "--json").json
     whole = look("show", "small", "--json").json["trials"][1]
     assert {key: shown[key] for key in whole} == whole
-    assert [len(curve) for curve in shown["curves"].values()] == [2, 2, 2]
+    assert {name: len(curve) for name, curve in shown["curves"].items()} == dict.fromkeys(
+        ("train_loss", "val_loss", "val_accuracy", *DIAGNOSTIC_METRICS), 2
+    )
     assert shown["curves"]["val_accuracy"][-1] == whole["values"]["val_accuracy"]
     (attempt,) = shown["attempts_made"]
     assert (attempt["number"], attempt["state"], attempt["from_step"], attempt["place"]) == (1, "completed", 0, "inline")

@@ -39,7 +39,7 @@ RUNAWAY = 2
 
 VANISHED = 1e-3
 """Of the largest gradient by layer, the smallest. Networks that learn were above 0.003 in every sweep that this was tried on, and mostly
-above 0.02; those below 0.001 stayed at what guessing gives."""
+above 0.02; those below 0.001 stayed at or near what guessing gives."""
 
 EXPLODED = 300
 """In units of the loss, or of 1 where that is smaller, the gradient's norm. In the sweeps that ship none went beyond 100."""

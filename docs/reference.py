@@ -8,6 +8,7 @@ from pathlib import Path
 from hpsearch.models import MODELS
 from hpsearch.models.hyperparameter import Hyperparameter
 from hpsearch.tasks import TASKS, TaskEntry
+from hpsearch.training.diagnostics_plan import DIAGNOSTIC_METRICS
 from hpsearch.training.hyperparameters import TRAINING_HYPERPARAMETERS
 
 PAGE = Path(__file__).with_suffix(".md")
@@ -16,6 +17,12 @@ HEAD = """# What a sweep file can name
 
 Tasks with their data and metrics, model families and trainings with their hyperparameters. Each may stand in `space`: varied, or
 fixed to a value. What is not named there has its default. This page is made from the program's own tables (`python docs/reference.py`).
+"""
+
+DIAGNOSTICS = """## Diagnostics
+
+Besides its task's metrics each training reports these, after each epoch. They cannot be objectives;
+[diagnostics.md](diagnostics.md) says what is read from them. Of a GAN they are the generator's; a recurrent network has no `dead_units`.
 """
 
 
@@ -58,6 +65,9 @@ def _models() -> Iterator[str]:
 def _training() -> Iterator[str]:
     yield "## Every training\n"
     yield from _table(TRAINING_HYPERPARAMETERS)
+    yield DIAGNOSTICS
+    yield "| metric | what it is |\n| --- | --- |"
+    yield from (f"| `{name}` | {doc} |" for name, doc in DIAGNOSTIC_METRICS.items())
 
 
 def _table(hyperparameters: Iterable[Hyperparameter]) -> Iterator[str]:

@@ -22,6 +22,7 @@ from hpsearch.models.hyperparameter import Hyperparameter
 from hpsearch.search import OptunaSearch, check_search
 from hpsearch.space import Categorical, Parameter
 from hpsearch.tasks import TASKS, Labelled, Task, TaskEntry, own_code_plan
+from hpsearch.training.diagnostics_plan import DIAGNOSTIC_METRICS
 from hpsearch.training.hyperparameters import TRAINING_HYPERPARAMETERS
 from hpsearch.trial import Executor, Json, Resources, TrialKind, derive_seed
 
@@ -245,19 +246,25 @@ def _check_metrics(config: SweepConfig, entry: TaskEntry) -> None:
     for i, objective in enumerate(config.objectives):
         key = "objective.metric" if len(config.objectives) == 1 else f"objective.{i}.metric"
         with _at(config, key):
-            if objective.metric not in entry.metrics:
-                raise InputError(unknown(f"metric of {config.task.kind}", objective.metric, entry.metrics))
+            _check_metric(config.task.kind, objective.metric, entry)
         with _at(config, key.replace("metric", "goal")):
             if objective.goal != (better := entry.metrics[objective.metric]):
                 raise InputError(f"{objective.metric} is better the {_WAYS[better]} it is: the goal must be {better}, got {objective.goal}")
     with _at(config, "task.metrics"):
         for metric in config.task.metrics:
-            if metric not in entry.metrics:
-                raise InputError(unknown(f"metric of {config.task.kind}", metric, entry.metrics))
+            _check_metric(config.task.kind, metric, entry)
     for i, constraint in enumerate(config.constraints):
         with _at(config, f"constraints.{i}.metric"):
             if constraint.metric not in STATIC_METRICS:
                 raise InputError(unknown("metric known before training", constraint.metric, STATIC_METRICS))
+
+
+def _check_metric(kind: str, metric: str, entry: TaskEntry) -> None:
+    if metric in DIAGNOSTIC_METRICS:
+        known = ", ".join(entry.metrics)
+        raise InputError(f"{metric} is a diagnostic: it is always reported, and no search goes by it; metrics of {kind}: {known}")
+    if metric not in entry.metrics:
+        raise InputError(unknown(f"metric of {kind}", metric, entry.metrics))
 
 
 def _check_executor(name: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 
 from rich.table import Table
 from rich.text import Text
@@ -14,8 +15,10 @@ from hpsearch.cli.summary import best_text, parameters_table
 from hpsearch.cli.sweeps import status_json
 from hpsearch.cli.tables import facts, narrowing, plain_table, sparkline
 from hpsearch.cli.words import clean, duration, inline, moment, number, short_names
+from hpsearch.diagnosis import diagnose
 from hpsearch.overview import Attempt, Overview, trial_json
 from hpsearch.search.history import TrialRecord
+from hpsearch.training.diagnostics_plan import DIAGNOSTIC_METRICS
 from hpsearch.trial import Json, TrialKind, TrialState
 
 _WHY_SHOWN = (TrialState.FAILED, TrialState.DIVERGED, TrialState.OUT_OF_MEMORY, TrialState.TIMED_OUT, TrialState.INFEASIBLE)
@@ -77,6 +80,8 @@ def show_trial(session: Session, seen: Overview, trial: TrialRecord, attempts: S
     ]
     if trial.reason:
         rows.append(("reason", clean(trial.reason).strip()))
+    found = diagnose(trial.reports, trial.state, trial.reason)
+    rows += [("diagnosis", f"{finding.name.replace('_', ' ')}: {clean(finding.reason)}") for finding in found]
     rows += [("epochs", f"{trial.step} of {trial.until_step}"), ("seed", str(trial.seed))]
     if log.exists():
         rows.append(("log", clean(log)))
@@ -97,6 +102,7 @@ def show_trial(session: Session, seen: Overview, trial: TrialRecord, attempts: S
             "until_step": trial.until_step,
             "curves": _curves_json(trial),
             "attempts_made": [attempt.to_json() for attempt in attempts],
+            "diagnosis": [asdict(finding) for finding in found],
             "checkpoint": trial.checkpoint and {"uri": trial.checkpoint.uri, "step": trial.checkpoint.step},
             "log": str(log) if log.exists() else None,
         }
@@ -118,11 +124,9 @@ def _curves(seen: Overview, trial: TrialRecord) -> Table:
         values = _curve(trial, metric)
         finite = [v for v in values if math.isfinite(v)] or [math.nan]
         is_up = goals.get(metric, "minimize" if metric.endswith(("loss", "mse", "rmse", "mae")) else "maximize") == "maximize"
-        best = max(finite) if is_up else min(finite)
+        best = "" if metric in DIAGNOSTIC_METRICS else number(max(finite) if is_up else min(finite))
         style = "bold" if metric in goals else ""
-        table.add_row(
-            Text(clean(metric), style=style), number(values[0]), number(best), number(values[-1]), Text(sparkline(values), style="cyan")
-        )
+        table.add_row(Text(clean(metric), style=style), number(values[0]), best, number(values[-1]), Text(sparkline(values), style="cyan"))
     return table
 
 

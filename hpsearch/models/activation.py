@@ -20,11 +20,12 @@ ACTIVATIONS: Mapping[str, Callable[[Tensor], Tensor]] = {
 
 
 class Activation(nn.Module):
-    """One of ACTIVATIONS, element by element."""
+    """One of ACTIVATIONS, element by element. `axis` is that of the units, for who watches them: (batch, units, ...) unless it is said."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, axis: int = 1) -> None:
         super().__init__()
         self.name = name
+        self.axis = axis
 
     def forward(self, x: Tensor) -> Tensor:
         return ACTIVATIONS[self.name](x)

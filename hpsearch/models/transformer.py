@@ -78,7 +78,7 @@ class Block(nn.Module):
         hidden = chosen["feedforward_factor"] * width
         feedforward = nn.Sequential(
             dense(width, hidden, "default", "linear", start),
-            Activation(chosen["activation"]),
+            Activation(chosen["activation"], axis=-1),
             dense(hidden, width, "default", "linear", start),
         )
         self.attention = residual(SelfAttention(width, chosen["num_heads"], start), width, Dropout(chosen["dropout"], random))

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from hpsearch.diagnosis import diagnose
 from hpsearch.events import Ended, Event, Reported, SweepClosed, SweepOpened, SweepState
 from hpsearch.ledger.face import Sweep
 from hpsearch.search.history import History, TrialRecord
@@ -111,6 +112,7 @@ class Picture:
             "hpsearch.state": str(trial.state),
             "hpsearch.attempts": str(trial.attempt),
             "hpsearch.reason": cut(trial.reason or "", MAX_TAG),
+            **diagnosis_tags(trial),
         }
         return Wanted(
             name=run_name(trial),
@@ -139,6 +141,15 @@ class Picture:
             params=sweep_params(self.sweep.config),
             tags={**user_tags(self.sweep.config), **tags},
         )
+
+
+def diagnosis_tags(trial: TrialRecord) -> dict[str, str]:
+    """What is to be found in a trial that has ended: the names, and each with its reason; empty where there is nothing."""
+    found = diagnose(trial.reports, trial.state, trial.reason) if trial.state.is_terminal else []
+    return {
+        "hpsearch.diagnosis": ", ".join(finding.name for finding in found),
+        "hpsearch.diagnosis_reason": cut("; ".join(f"{finding.name}: {finding.reason}" for finding in found), MAX_TAG),
+    }
 
 
 def run_name(trial: TrialRecord) -> str:

@@ -34,8 +34,16 @@ class Descent:
 
     def follow(self, loss: Tensor, update: int) -> None:
         """Update number `update`, from 0, down the gradient of `loss`."""
+        self.differentiate(loss)
+        self.step(update)
+
+    def differentiate(self, loss: Tensor) -> None:
+        """The gradient of `loss`, as it is."""
         self.flat.gradient.zero_()
         loss.backward()  # type: ignore[no-untyped-call]
+
+    def step(self, update: int) -> None:
+        """Update number `update`, from 0, down the gradient, which is spent on it."""
         chosen, values, gradient = self.chosen, self.flat.values, self.flat.gradient
         rate = chosen["learning_rate"] * factor(chosen["schedule"], chosen["warmup"], update, self.updates)
         if chosen["l1"]:

@@ -13,9 +13,10 @@ from hpsearch.models.gan import GAN, discriminator_loss, generator_loss
 from hpsearch.models.hyperparameter import complete
 from hpsearch.training.average import MovingAverage
 from hpsearch.training.descent import Descent
+from hpsearch.training.diagnostics import GradientNorms
 from hpsearch.training.duel_plan import DUEL_HYPERPARAMETERS
 from hpsearch.training.hyperparameters import TRAINING_HYPERPARAMETERS
-from hpsearch.training.loop import Metrics, batch_sizes, shuffled
+from hpsearch.training.loop import Metrics, batch_sizes, last_full, shuffled
 from hpsearch.training.trial import Trial
 
 
@@ -45,17 +46,22 @@ class Duel:
         rate = own["discriminator_learning_rate"] or chosen["learning_rate"]
         self.generator = Descent(model.generator, real.device, chosen, -(-updates // self.steps))
         self.discriminator = Descent(model.discriminator, real.device, {**chosen, "learning_rate": rate}, updates)
+        self.norms = GradientNorms(model.generator)
 
     def epoch(self, step: int) -> Metrics:
-        """One pass over the real examples; the losses are means over its updates."""
+        """One pass over the real examples; the losses are means over its updates, the gradient's norms are the generator's."""
         self.model.train()
         before = (step - 1) * len(self.batches)
+        watched = (before + last_full(self.batches) + 1) // self.steps * self.steps - 1  # the generator's last update with a full batch
         losses: dict[str, list[Tensor]] = {"discriminator_loss": [], "generator_loss": []}
         for index, (real,) in enumerate(shuffled(self.random("order"), self.batches, self.real), start=before):
             losses["discriminator_loss"].append(self._teach_discriminator(real, index))
             if (index + 1) % self.steps == 0:
-                losses["generator_loss"].append(self._teach_generator(len(real), index // self.steps))
-        return {name: torch.stack(each).mean() for name, each in losses.items() if each}
+                losses["generator_loss"].append(self._imitate(len(real)))
+                if index == watched:
+                    self.norms.take()
+                self._step_generator(index // self.steps)
+        return {**{name: torch.stack(each).mean() for name, each in losses.items() if each}, **self.norms.metrics()}
 
     def _teach_discriminator(self, real: Tensor, update: int) -> Tensor:
         with torch.no_grad():
@@ -64,12 +70,16 @@ class Duel:
         self.discriminator.follow(loss, update)
         return loss.detach()
 
-    def _teach_generator(self, examples: int, update: int) -> Tensor:
+    def _imitate(self, examples: int) -> Tensor:
+        """The generator's loss, and its gradient."""
         loss = generator_loss(self.model, self.model.generator(self.latent(examples)))
-        self.generator.follow(loss, update)
+        self.generator.differentiate(loss)
+        return loss.detach()
+
+    def _step_generator(self, update: int) -> None:
+        self.generator.step(update)
         if self.average is not None:
             self.average.follow(self.generator, self.model.generator, update)
-        return loss.detach()
 
     def latent(self, examples: int) -> Tensor:
         """(examples, latent_size) from N(0, 1)."""

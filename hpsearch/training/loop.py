@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from hpsearch.models.hyperparameter import complete
 from hpsearch.training.descent import Descent
+from hpsearch.training.diagnostics import GradientNorms, activations, watching
 from hpsearch.training.hyperparameters import TRAINING_HYPERPARAMETERS
 from hpsearch.training.stopping import Patience
 from hpsearch.training.trial import Trial
@@ -49,6 +50,7 @@ def train(trial: Trial, learner: Learner, measure: Measure, stopping: Patience |
         examine: after the last one, too: what a search must not see.
     """
     model = learner.measured
+    watched = activations(model)
     if (saved := trial.load_checkpoint()) is not None:
         _load(saved, learner, stopping)
     if stopping is not None and stopping.reason is not None:  # it was over, and its end was lost
@@ -57,7 +59,9 @@ def train(trial: Trial, learner: Learner, measure: Measure, stopping: Patience |
         metrics = _numbers(learner.epoch(step))
         with torch.no_grad():
             model.eval()
-            metrics |= _numbers(measure(model))
+            with watching(watched) as units:
+                metrics |= _numbers(measure(model))
+            metrics |= _numbers(units.metrics())
             if stopping is not None and (reason := stopping.observe(metrics)) is not None:
                 trial.finish(reason)
             if examine is not None and trial.is_last:
@@ -111,6 +115,8 @@ class Student:
         self.order = trial.generator("order")
         self.batches = batch_sizes(len(lesson.inputs), chosen["batch_size"])
         self.descent = Descent(model, lesson.inputs.device, chosen, lesson.epochs * len(self.batches))
+        self.last_full = last_full(self.batches)
+        self.norms = GradientNorms(model)
 
     def epoch(self, step: int) -> Metrics:
         """One pass over the training split in a fresh order; `train_loss` is the mean of its batches' losses, by their examples."""
@@ -119,10 +125,13 @@ class Student:
         losses = []
         for index, (x, y) in enumerate(shuffled(self.order, self.batches, self.lesson.inputs, self.lesson.targets)):
             loss = self.lesson.loss(self.model, x, y)
-            self.descent.follow(loss, before + index)
+            self.descent.differentiate(loss)
+            if index == self.last_full:
+                self.norms.take()
+            self.descent.step(before + index)
             losses.append(loss.detach())
         sizes = torch.tensor(self.batches, dtype=losses[0].dtype, device=losses[0].device)
-        return {"train_loss": torch.stack(losses).dot(sizes) / sum(self.batches)}
+        return {"train_loss": torch.stack(losses).dot(sizes) / sum(self.batches), **self.norms.metrics()}
 
     def state(self) -> dict[str, Any]:
         return self.descent.state()
@@ -145,3 +154,8 @@ def batch_sizes(examples: int, batch_size: int) -> list[int]:
     if rest == 1:
         return [batch_size] * (full - 1) + [batch_size + 1]
     return [batch_size] * full + [rest] * (rest > 0)
+
+
+def last_full(batches: list[int]) -> int:
+    """The index of the last batch that is no rest: a gradient of few examples is mostly chance."""
+    return max(index for index, size in enumerate(batches) if size >= batches[0])

@@ -6,6 +6,8 @@ import math
 
 import pytest
 
+from hpsearch.training.diagnostics_plan import DIAGNOSTIC_METRICS
+
 
 @pytest.fixture
 def look(hp, finished):
@@ -64,13 +66,39 @@ def test_show_a_trial_epoch_by_epoch(look):
     shown = look("show", "small", 1, "--json").json
     whole = look("show", "small", "--json").json["trials"][1]
     assert {key: shown[key] for key in whole} == whole
-    assert [len(curve) for curve in shown["curves"].values()] == [2, 2, 2]
+    assert {name: len(curve) for name, curve in shown["curves"].items()} == dict.fromkeys(
+        ("train_loss", "val_loss", "val_accuracy", *DIAGNOSTIC_METRICS), 2
+    )
     assert shown["curves"]["val_accuracy"][-1] == whole["values"]["val_accuracy"]
     (attempt,) = shown["attempts_made"]
     assert (attempt["number"], attempt["state"], attempt["from_step"], attempt["place"]) == (1, "completed", 0, "inline")
     out = look("show", "small", 1).out
     for word in ("val_accuracy", "learning_rate", "attempt", "checkpoint", "MLflow run", "2 of 2"):
         assert word in out
+
+
+SLOW = """\
+name: slow
+task: {kind: classification, data: iris, model: mlp}
+objective: {metric: val_accuracy, goal: maximize}
+space: {learning_rate: {values: [1.0e-9, 0.01]}, hidden_units: 8}
+baseline: [{learning_rate: 1.0e-9}, {learning_rate: 0.01}]
+training: {epochs: 60}
+search: {scheduler: none}
+budget: {trials: 2}
+resources: {executor: inline}
+"""
+
+
+def test_show_says_what_is_found_in_a_trial(hp, tmp_path):
+    (tmp_path / "slow.yaml").write_text(SLOW)
+    assert hp("run", "slow.yaml").code == 0
+    (found,) = hp("show", "slow", 0, "--json").json["diagnosis"]
+    assert found["name"] == "underfitting"
+    assert found["reason"].startswith("train_loss never came down: ")
+    assert f"underfitting: {found['reason']}" in " ".join(hp("show", "slow", 0).out.split())
+    assert hp("show", "slow", 1, "--json").json["diagnosis"] == []
+    assert "diagnosis" not in hp("show", "slow", 1).out
 
 
 def test_best_is_the_best_of_what_show_shows(look):

@@ -10,10 +10,11 @@ import pytest
 
 from hpsearch.config import load
 from hpsearch.config.home import Home
-from hpsearch.errors import DataError
+from hpsearch.errors import ConfigError, DataError
 from hpsearch.models import MODELS
 from hpsearch.plan import make_plan
 from hpsearch.tasks import TASKS, prepared
+from hpsearch.training.diagnostics_plan import DIAGNOSTIC_METRICS
 from hpsearch.training.hyperparameters import TRAINING_HYPERPARAMETERS
 from hpsearch.trial import TrialKind, TrialState
 
@@ -64,7 +65,16 @@ def test_no_hyperparameter_has_two_meanings(kind):
 def test_reports_every_metric_it_names(kind, tmp_path, train):
     outcome, metrics = train(prepare(kind, tmp_path), QUICK.get(kind), until=1)
     assert outcome.state is TrialState.COMPLETED, outcome.reason
-    assert set(metrics[0]) == set(TASKS[kind].metrics)
+    diagnostics = {name for name in DIAGNOSTIC_METRICS if name != "dead_units" or TASKS[kind].models[0] != "rnn"}
+    assert set(metrics[0]) == set(TASKS[kind].metrics) | diagnostics
+
+
+@pytest.mark.parametrize("kind", WITH_DATA)
+def test_no_diagnostic_is_an_objective_or_asked_for(kind, tmp_path):
+    assert not set(DIAGNOSTIC_METRICS) & set(TASKS[kind].metrics)
+    for key, value in (("objective.metric", "dead_units"), ("task.metrics", "[gradient_norm]")):
+        with pytest.raises(ConfigError, match=r"is a diagnostic: it is always reported, and no search goes by it; metrics of"):
+            plan_of(kind, tmp_path, *NEEDS.get(kind, []), f"{key}={value}")
 
 
 @pytest.mark.slow

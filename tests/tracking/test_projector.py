@@ -89,6 +89,25 @@ def test_every_state_is_told_apart(story: Any, projector: Projector, seen: Any, 
     assert len({run.data.tags["hpsearch.state"] for run in children.values()}) == len(TrialState)
 
 
+def test_what_is_found_in_a_trial_is_a_tag_once_it_has_ended(story: Any, projector: Projector, seen: Any) -> None:
+    number = story.start()
+    for step, (train, validation) in enumerate(zip((9, 5, 3, 2, 1, 0.9, 0.8, 0.7), (9, 4, 3, 3, 4, 5, 6, 7), strict=True), 1):
+        story.report(number, step, train_loss=train, val_loss=validation)
+    catch_up(projector)
+    (running,) = seen.children()[number]
+    assert "hpsearch.diagnosis" not in running.data.tags
+    story.commit(Ended(number, 1, TrialState.COMPLETED))
+    healthy = story.trial()
+    catch_up(projector)
+    (run,) = seen.children()[number]
+    assert run.data.tags["hpsearch.diagnosis"] == "overfitting"
+    assert run.data.tags["hpsearch.diagnosis_reason"] == (
+        "overfitting: val_loss rose from about 3 at step 3 to 6 at step 8, while train_loss went on falling from 3 to 0.8"
+    )
+    (other,) = seen.children()[healthy]
+    assert "hpsearch.diagnosis" not in other.data.tags
+
+
 def test_the_parent_has_what_was_asked_and_what_came_of_it(story: Any, projector: Projector, seen: Any, artifacts: Path) -> None:
     baseline = story.trial(kind=TrialKind.BASELINE)
     for _ in range(6):

@@ -12,6 +12,7 @@ import pytest
 
 from hpsearch import ledger as ledgers
 from hpsearch.errors import InputError, LeaseHeld
+from hpsearch.events import Ended
 from hpsearch.tracking.projector import Projector
 from hpsearch.tracking.runs import Runs
 from hpsearch.tracking.sync import Synced, sync
@@ -148,6 +149,21 @@ def test_a_lost_configuration_file_comes_back(whole: Any, synced: Callable[[], S
     file.unlink()
     assert synced().updated == 1
     assert file.exists()
+    assert synced().repairs == 0
+
+
+def test_a_wrong_diagnosis_is_mended(story: Any, synced: Callable[[], Synced], seen: Any) -> None:
+    diverged = story.start()
+    story.report(diverged, 1, val_loss=math.nan)
+    story.commit(Ended(diverged, 1, TrialState.DIVERGED, "val_loss is nan at step 1"))
+    healthy = story.trial()
+    synced()
+    runs = {number: run.info.run_id for number, (run,) in seen.children().items()}
+    seen.client.delete_tag(runs[diverged], "hpsearch.diagnosis")
+    seen.client.set_tag(runs[healthy], "hpsearch.diagnosis", "overfitting")
+    assert synced().updated == 2
+    assert seen.client.get_run(runs[diverged]).data.tags["hpsearch.diagnosis"] == "divergence"
+    assert seen.client.get_run(runs[healthy]).data.tags["hpsearch.diagnosis"] == ""
     assert synced().repairs == 0
 
 

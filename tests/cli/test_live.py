@@ -74,7 +74,7 @@ def test_the_display_fits_80_columns_and_a_ctrl_c_ends_in_order(processes, sweep
 
 
 def test_interrupted_in_a_pipe_it_can_be_resumed(processes, sweep_file: Path):
-    process = processes.start("run", sweep_file, *LONG, "--json")
+    process = processes.start("run", sweep_file, "task.data=wine", *LONG, "--json")
     lines = [process.stderr.readline() for _ in range(3)]
     assert lines[1].startswith("[1/500]  trial 0  completed  val_accuracy ")
     process.send_signal(signal.SIGINT)
@@ -131,7 +131,7 @@ def test_a_terminal_that_is_closed_does_not_end_what_hangups_do_not(processes, s
 
 
 def test_whoever_reads_the_lines_may_leave(processes, sweep_file: Path):
-    process = processes.start("run", sweep_file, "budget.trials=30", stderr=subprocess.PIPE)
+    process = processes.start("run", sweep_file, "task.data=wine", "budget.trials=30", stderr=subprocess.PIPE)
     process.stdout.readline()
     process.stdout.close()
     assert process.stderr.read() == ""

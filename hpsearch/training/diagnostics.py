@@ -49,7 +49,8 @@ class Units:
     def see(self, activation: Activation, _inputs: object, output: Tensor) -> None:
         """A forward hook."""
         shown = LIVELINESS.get(activation.name, torch.abs)(output.detach())
-        units = shown.sum(0) if shown.ndim == 2 else shown.movedim(activation.axis, 0).flatten(1).sum(1)
+        by_unit = shown.T if shown.ndim == 2 else shown.movedim(activation.axis, 0).flatten(1)
+        units = by_unit.sum(1, dtype=torch.float32)
         before = self.liveliness.get(activation)
         self.liveliness[activation] = units if before is None else before + units
 
@@ -57,8 +58,8 @@ class Units:
         """Nothing, where nothing was seen."""
         if not self.liveliness:
             return {}
-        units = torch.cat(list(self.liveliness.values()))
-        return {"dead_units": int((units <= ZERO).sum()) / len(units)}
+        units = torch.cat(list(self.liveliness.values())).tolist()
+        return {"dead_units": sum(unit <= ZERO for unit in units) / len(units)}
 
 
 SATURATED = 0.99

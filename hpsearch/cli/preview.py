@@ -53,7 +53,8 @@ def show_preview(session: Session, seen: Preview, checked: LabelCheck | None) ->
 
 def _task(seen: Preview) -> str:
     task = seen.config.task
-    return " ".join(clean(part) for part in (task.kind, task.data if isinstance(task.data, str) else "", task.model) if part)
+    data = task.data if isinstance(task.data, str) else ""
+    return " ".join(clean(part) for part in (task.kind, data, task.model, task.target, *(task.run or ())) if part)
 
 
 def _size(space: SearchSpace) -> str:

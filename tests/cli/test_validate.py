@@ -91,3 +91,12 @@ def test_labels_of_what_has_none_are_refused(hp, mine):
     ran = hp("validate", mine, "--labels", "task.kind=regression", "task.data=diabetes", objective)
     assert ran.code == 2
     assert "--labels: a task of kind regression has no classes" in ran.err
+
+
+def test_it_says_what_will_run(hp, tmp_path):
+    (tmp_path / "train.py").touch()
+    (tmp_path / "own.yaml").write_text(
+        "task: {kind: command, run: 'python train.py --lr {lr}'}\nobjective: {metric: loss, goal: minimize}\n"
+        "space: {lr: {min: 0.1, max: 1.0}}\nbudget: {trials: 1}\n"
+    )
+    assert "own: command python train.py --lr {lr}" in hp("validate", "own.yaml").out

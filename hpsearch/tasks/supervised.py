@@ -76,7 +76,7 @@ class Supervised:
         """Each line, printed or in the file, as it comes; ends with the command, or at `until` (of `time.monotonic`).
 
         Raises:
-            InputError: it has printed more than MAX_OUTPUT.
+            InputError: it has printed, or written into the file, more than MAX_OUTPUT.
         """
         assert self._process.stdout is not None
         output = self._process.stdout.fileno()
@@ -114,11 +114,18 @@ class Supervised:
         self._tail = (self._tail + data)[-TAIL:]
 
     def _read_file(self) -> Iterator[str]:
+        if self._metrics_file.is_symlink() or not self._metrics_file.is_file():  # a pipe would be waited for
+            return
         with contextlib.suppress(FileNotFoundError), self._metrics_file.open("rb") as file:
             file.seek(self._read_so_far)
             data = file.read(MAX_OUTPUT)
-            self._read_so_far += len(data)
-            yield from self._lines["file"].feed(data)
+            yield from self._noted(data)
+
+    def _noted(self, data: bytes) -> Iterator[str]:
+        self._read_so_far += len(data)
+        if self._read_so_far > MAX_OUTPUT:
+            raise InputError(f"it wrote more than {MAX_OUTPUT // 2**20} MiB of metrics; let it report steps alone")
+        yield from self._lines["file"].feed(data)
 
 
 def describe_status(status: int) -> str:

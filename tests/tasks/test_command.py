@@ -98,6 +98,13 @@ def test_metrics_may_come_by_a_file(tmp_path):
     assert [report.metrics for report in reports] == [{"loss": 1.0}, {"loss": 0.5}, {"loss": 1 / 3}]
 
 
+@pytest.mark.parametrize("make", ["os.mkfifo(path)", "os.symlink('/dev/zero', path)", "os.mkdir(path)"])
+def test_only_a_file_is_read_as_one(tmp_path, make):
+    script(tmp_path, f'path = os.environ["HPSEARCH_METRICS_FILE"]\n{make}\ntime.sleep(0.3)\nprint(json.dumps({{"loss": 1}}))')
+    _, reports = attempt(tmp_path, task_of(tmp_path, {"kind": "command", "run": PYTHON}), until=1)
+    assert [report.metrics for report in reports] == [{"loss": 1.0}]
+
+
 def test_metrics_may_be_found_in_what_an_unmodified_script_prints(tmp_path):
     script(tmp_path, 'for step in (1, 2):\n    print(f"Epoch {step}: loss={step / 10:.3f}, acc={step * 20}%")')
     patterns = {"loss": r"loss=([\d.]+)", "accuracy": r"acc=(\S+)"}

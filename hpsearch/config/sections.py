@@ -89,6 +89,10 @@ Command = Annotated[tuple[Text, ...], Field(min_length=1), BeforeValidator(_comm
 OWN_CODE = ("function", "command")
 """Kinds of task whose code is the user's own."""
 
+KINDS = (
+    "classification", "regression", "forecasting", "text_classification", "anomaly_detection", "generation", "clustering", *OWN_CODE,
+)  # fmt: skip
+
 _ONLY_FOR = {
     "attack": ("classification",),
     "target": ("function",),
@@ -147,7 +151,7 @@ class TaskConfig(Section):
 
     @model_validator(mode="after")
     def _suits_its_kind(self) -> Self:
-        for name, kinds in _ONLY_FOR.items():
+        for name, kinds in _ONLY_FOR.items() if self.kind in KINDS else ():  # another kind is refused by name
             if getattr(self, name) not in (None, (), {}) and self.kind not in kinds:
                 cure = "the column to predict goes into task.data" if name == "target" else "remove it"
                 raise Problems.one(f"is only for kind {' or '.join(kinds)}, and the kind is {self.kind}; {cure}", name)

@@ -46,7 +46,9 @@ class CommandTask(OwnCode):
         """See Task. Raises `InputError` where the program is not there, or the script that Python is to run."""
         program, *words = self.words
         if not placeholders(program) and shutil.which(self._located(program), path=_search_path()) is None:
-            raise InputError(f"there is no program {program!r}; give its path, relative to the sweep file, or install it")
+            if Path(self._located(program)).is_file():
+                raise InputError(f"{program} may not be executed; make it so (chmod +x {program}), or name what runs it")
+            raise InputError(f"there is no program {program!r}, and no shell that would know another; give its path, or install it")
         script = words[0] if words and Path(program).name.startswith("python") else ""
         if script.endswith(".py") and not placeholders(script) and not (self.directory / script).is_file():
             raise InputError(f"there is no script {script!r} in {self.directory}; paths are relative to the sweep file")
@@ -75,21 +77,19 @@ class CommandTask(OwnCode):
         words[0] = self._located(words[0])
         checkpoints = folder / "checkpoint"
         with Supervised(words, self.directory, environment, folder, folder / "metrics.jsonl", _print) as command:
-            reports = self._reports(command)
+            reader = self._reader()
+            reports = _reports(command, reader)
             for step in trial.steps():
                 if (metrics := next(reports, None)) is None:
-                    return _ended_early(command, trial, step)
+                    return _ended_early(command, trial, step, reader)
                 _check_step(metrics, step)
                 kept = {name: value for name, value in metrics.items() if name != STEP}
                 trial.report(step, kept, checkpoint=(lambda: snapshot(checkpoints)) if self.resumable else None)
             return _ended_in_time(command) if trial.outcome is None else None
 
-    def _reports(self, command: Supervised) -> Iterator[Mapping[str, float]]:
+    def _reader(self) -> Reader:
         needed = [*(objective.metric for objective in self.objectives), *self.metrics]
-        reader: Reader = Patterns(self.patterns) if self.patterns else JsonLines(needed)
-        for line in command.lines():
-            if (metrics := reader.read(line)) is not None:
-                yield metrics
+        return Patterns(self.patterns) if self.patterns else JsonLines(needed)
 
     def _told(self, trial: Trial, folder: Path) -> Told:
         parameters = dict(trial.params)
@@ -110,17 +110,19 @@ class CommandTask(OwnCode):
         return str(self.directory / program) if "/" in program else program
 
 
-def _ended_early(command: Supervised, trial: Trial, step: int) -> Outcome:
+def _reports(command: Supervised, reader: Reader) -> Iterator[Mapping[str, float]]:
+    for line in command.lines():
+        if (metrics := reader.read(line)) is not None:
+            yield metrics
+
+
+def _ended_early(command: Supervised, trial: Trial, step: int, reader: Reader) -> Outcome:
     """The command has ended before it reported `step`."""
     status = command.wait()
     if status:
         return _failed(command, status)
     if step == 1:
-        return Outcome(
-            TrialState.FAILED,
-            "the command ended without reporting a metric; it prints a JSON object a line, such as "
-            f'{{"{trial.objectives[0].metric}": 0.5}}, or task.patterns finds the numbers in what it prints',
-        )
+        return Outcome(TrialState.FAILED, f"the command ended without reporting a metric; {reader.describe_lack()}")
     return Outcome(TrialState.COMPLETED, "the command ended by itself", trial.checkpoint)
 
 

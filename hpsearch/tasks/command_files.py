@@ -22,6 +22,8 @@ def snapshot(folder: Path) -> dict[str, Any] | None:
     Raises:
         CheckpointError: it is more than MAX_BYTES.
     """
+    if folder.is_symlink() or not folder.is_dir():  # the command has put something else in its place
+        return None
     for _ in range(TRIES):
         before = _state_of(folder)
         if (size := sum(length for length, _ in before.values())) > MAX_BYTES:
@@ -33,17 +35,21 @@ def snapshot(folder: Path) -> dict[str, Any] | None:
         except FileNotFoundError:
             continue
         if _state_of(folder) == before:
-            return {"files": files} if files else None
+            return {"files": files, "links": _links_in(folder)} if files else None
     return None
 
 
 def restore(folder: Path, state: Mapping[str, Any] | None) -> None:
     """Make the folder, with what `snapshot` found in it, or with nothing."""
     folder.mkdir(parents=True)
-    for name, content in (state or {"files": {}})["files"].items():
+    if state is None:
+        return
+    for name, content in state["files"].items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content.numpy().tobytes())
+    for name, target in state["links"].items():
+        (folder / name).symlink_to(target)
 
 
 def _state_of(folder: Path) -> dict[str, tuple[int, int]]:
@@ -56,6 +62,16 @@ def _state_of(folder: Path) -> dict[str, tuple[int, int]]:
                 status = path.stat()
                 found[str(path.relative_to(folder))] = (status.st_size, status.st_mtime_ns)
     return found
+
+
+def _links_in(folder: Path) -> dict[str, str]:
+    """Links beside files of the folder to such files, as to the latest checkpoint, and where they point."""
+    links = {}
+    for place, _, names in os.walk(folder):
+        for path in (Path(place, name) for name in names):
+            if path.is_symlink() and path.resolve().is_relative_to(folder.resolve()) and not path.readlink().is_absolute():
+                links[str(path.relative_to(folder))] = str(path.readlink())
+    return links
 
 
 def _read(path: Path) -> torch.Tensor:

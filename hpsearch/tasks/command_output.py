@@ -21,6 +21,9 @@ class Reader(Protocol):
 
     def read(self, line: str) -> Mapping[str, float] | None: ...
 
+    def describe_lack(self) -> str:
+        """Why there was no report, as far as what was read tells."""
+
 
 class Lines:
     """Cuts a stream of bytes into lines, at line feeds and at carriage returns, with which progress bars write over themselves."""
@@ -57,10 +60,18 @@ class JsonLines:
 
     def __init__(self, metrics: Sequence[str]) -> None:
         self.metrics = tuple(metrics)
+        self._others: list[str] = []
+
+    def describe_lack(self) -> str:
+        """See Reader."""
+        if self._others:
+            return f"it printed objects with {', '.join(map(repr, self._others[:5]))}, and none with {self.metrics[0]!r}"
+        return f'it prints a JSON object a line, such as {{"{self.metrics[0]}": 0.5}}, or task.patterns finds the numbers in what it prints'
 
     def read(self, line: str) -> Mapping[str, float] | None:
         found = _object(line)
         if found is None or not any(name in found for name in self.metrics):
+            self._others = self._others or list(found or ())
             return None
         for name in self.metrics:
             if name in found and not _is_number(found[name]):
@@ -92,11 +103,19 @@ class Patterns:
     def __init__(self, patterns: Mapping[str, str]) -> None:
         self._patterns = {name: re.compile(pattern) for name, pattern in patterns.items()}
         self._seen: dict[str, float] = {}
+        self._matched = dict.fromkeys(patterns, 0)
+
+    def describe_lack(self) -> str:
+        """See Reader."""
+        never = [name for name, count in self._matched.items() if not count]
+        others = [f"that of {name} did {count} times" for name, count in self._matched.items() if count]
+        return "; ".join([f"the pattern of {never[0]}, {self._patterns[never[0]].pattern!r}, matched nothing that it printed", *others])
 
     def read(self, line: str) -> Mapping[str, float] | None:
         for name, pattern in self._patterns.items():
             for match in pattern.finditer(line):
                 self._seen[name] = _number(name, match.group(1))
+                self._matched[name] += 1
         if len(self._seen) < len(self._patterns):
             return None
         seen, self._seen = self._seen, {}

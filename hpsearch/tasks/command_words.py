@@ -43,6 +43,8 @@ def placeholders(word: str) -> list[str]:
 
 def check_words(words: Sequence[str], names: Iterable[str], conditional: Iterable[str]) -> None:
     """Raises `InputError` for a placeholder that is no hyperparameter, and for one that would leave its option alone."""
+    if taken := sorted({*names} & {*OF_THE_TRIAL}):
+        raise InputError(f"{taken[0]} is what a command is told of its trial anyway, as {{{taken[0]}}}; rename the hyperparameter")
     known, sometimes = {*names, *OF_THE_TRIAL}, set(conditional)
     for before, word in zip(("", *words), words, strict=False):
         for name in placeholders(word):

@@ -88,6 +88,8 @@ def load_function(target: str, directory: Path) -> Callable[[Trial], object]:
         raise InputError(unknown(f"function of {module}", name, functions))
     if not callable(train) or not _takes_one(train):
         raise InputError(f"{target} must be a function of one argument, the trial: def {name}(trial): ...")
+    if inspect.isgeneratorfunction(train) or inspect.iscoroutinefunction(train):
+        raise InputError(f"{target} must be a plain function: one with `yield` or `async` does nothing when it is called")
     return train  # type: ignore[no-any-return]
 
 

@@ -76,10 +76,11 @@ def _one_line(error: BaseException) -> str:
 
 
 def _where(error: BaseException) -> str:
-    """File and line of the innermost frame that is neither Python's nor a third party's."""
+    """File and line of the innermost frame of the user's own code; where there is none, of ours; else of whoever's it is."""
     frames = traceback.extract_tb(error.__traceback__)
-    own = [frame for frame in frames if _is_own(frame.filename)]
-    frame = (own or frames)[-1]
+    own = [frame for frame in frames if not _is_others(frame.filename)]
+    users = [frame for frame in own if not frame.filename.startswith(_HOUSE)]
+    frame = (users or own or frames)[-1]
     return f"{_shown(frame.filename)}:{frame.lineno}"
 
 
@@ -87,8 +88,8 @@ _HOUSE = str(Path(hpsearch.__file__).parent)
 _OTHERS = tuple(sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib"))
 
 
-def _is_own(filename: str) -> bool:
-    return filename.startswith(_HOUSE) or not (filename.startswith(_OTHERS) or filename.startswith("<frozen"))
+def _is_others(filename: str) -> bool:
+    return not filename.startswith(_HOUSE) and filename.startswith((*_OTHERS, "<frozen"))
 
 
 def _shown(filename: str) -> str:

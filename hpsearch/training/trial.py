@@ -144,6 +144,10 @@ class Trial:
         """
         duration_s = self._clock() - self._began
         self._check_step(step)
+        if not isinstance(metrics, Mapping):
+            raise InputError(f"trial.report({step}, ...): metrics must be a dict of numbers by name, got a {type(metrics).__name__}")
+        if checkpoint is not None and not callable(checkpoint):
+            raise InputError(f"trial.report({step}, ...): checkpoint must be a callable that gives a state dict, such as model.state_dict")
         numbers = {name: _number(name, value) for name, value in self._kept(metrics).items()}
         self._reported = True
         if (broken := self._not_finite(numbers)) is not None:

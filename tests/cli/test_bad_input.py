@@ -37,6 +37,11 @@ EDITS = {
     "data": ("data: iris", "data: irys", ["small.yaml, line 2", "task.data", "unknown data set 'irys'", "'iris'"]),
     "hyperparameter": ("hidden_units: 8", "hiden_units: 8", ["small.yaml, line 8", "space.hiden_units", "did you mean 'hidden_units'"]),
     "task": ("kind: classification", "kind: clasification", ["small.yaml, line 2", "task.kind", "did you mean 'classification'"]),
+    "task with more": (
+        "kind: classification",
+        "kind: comand, run: ls",
+        ["small.yaml, line 2", "task.kind", "unknown task 'comand'; did you mean 'command'?"],
+    ),
     "task of one's own": (
         "kind: classification",
         "kind: command",

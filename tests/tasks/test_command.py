@@ -138,6 +138,43 @@ def test_it_goes_on_from_the_files_that_it_left(tmp_path):
     assert not list((tmp_path / "checkpoints").glob("attempt-*"))
 
 
+LINKS = """
+folder = Path(os.environ["HPSEARCH_CHECKPOINT_FOLDER"])
+print("found", sorted(path.name for path in folder.iterdir()), (folder / "last").read_text() if (folder / "last").exists() else "")
+(folder / "one.pt").write_text("1")
+(folder / "last").is_symlink() or (folder / "last").symlink_to("one.pt")
+(folder / "out").is_symlink() or (folder / "out").symlink_to("/etc")
+for step in range(int(os.environ["HPSEARCH_FROM_STEP"]) + 1, 5):
+    print(json.dumps({"step": step, "loss": 1}))
+    time.sleep(0.3)
+"""
+
+
+def test_links_within_the_folder_are_kept_and_others_lead_nowhere(tmp_path, capfd):
+    script(tmp_path, LINKS)
+    task = task_of(tmp_path, {"kind": "command", "run": PYTHON})
+    paused, _ = attempt(tmp_path, task, answers={2: Pause()})
+    attempt(tmp_path, task, 2, paused.checkpoint)
+    assert "found ['last', 'one.pt'] 1" in capfd.readouterr().out
+
+
+def test_a_folder_that_is_made_a_link_is_no_checkpoint(tmp_path):
+    script(
+        tmp_path,
+        'folder = os.environ["HPSEARCH_CHECKPOINT_FOLDER"]\nos.rmdir(folder)\nos.symlink("/etc", folder)\nprint(json.dumps({"loss": 1}))',
+    )
+    outcome, _ = attempt(tmp_path, task_of(tmp_path, {"kind": "command", "run": PYTHON}), until=1)
+    assert (outcome.state, outcome.checkpoint) == (TrialState.COMPLETED, None)
+
+
+def test_a_pattern_that_matched_nothing_is_named(tmp_path):
+    script(tmp_path, 'print("loss=1")\nprint("loss=2")')
+    patterns = {"loss": r"loss=(\S+)", "accuracy": r"acc=(\S+)"}
+    outcome, _ = attempt(tmp_path, task_of(tmp_path, {"kind": "command", "run": PYTHON, "patterns": patterns}))
+    assert "the pattern of accuracy, 'acc=" in outcome.reason
+    assert outcome.reason.endswith("that of loss did 2 times")
+
+
 def test_one_that_cannot_go_on_begins_again(tmp_path):
     script(tmp_path, RESUMES)
     paused, _ = attempt(tmp_path, task_of(tmp_path, {"kind": "command", "run": PYTHON, "resumable": False}), answers={1: Pause()})
@@ -196,7 +233,11 @@ def test_one_that_goes_on_for_ever_after_its_last_step_is_ended(tmp_path, monkey
         ("raise SystemExit(7)", TrialState.FAILED, "the command exited with status 7"),
         ("raise MemoryError", TrialState.OUT_OF_MEMORY, "the command exited with status 1: MemoryError"),
         ('print(json.dumps({"loss": float("nan")}))', TrialState.DIVERGED, "loss is nan at step 1"),
-        ('print(json.dumps({"lss": 1}))', TrialState.FAILED, "the command ended without reporting a metric"),
+        (
+            'print(json.dumps({"lss": 1}))',
+            TrialState.FAILED,
+            "the command ended without reporting a metric; it printed objects with 'lss', and none with 'loss'",
+        ),
     ],
 )
 def test_how_it_ends(tmp_path, body, state, reason):

@@ -84,8 +84,9 @@ def test_the_environment_has_parameters_and_what_the_trial_is():
     assert json.loads(told.environment()["HPSEARCH_PARAM_DEEP"]) is True
 
 
-def test_a_hyperparameter_is_named_before_what_the_trial_is():
-    assert Told({"seed": 3}, {"seed": 7}).words(["{seed}"]) == ["3"]
+def test_a_hyperparameter_may_not_hide_what_the_trial_is():
+    with pytest.raises(InputError, match=r"seed is what a command is told of its trial anyway, as \{seed\}; rename the hyperparameter"):
+        check_words(["x", "{seed}"], ["seed"], [])
 
 
 def test_two_names_of_one_variable_are_refused():

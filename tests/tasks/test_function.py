@@ -81,6 +81,21 @@ def test_a_report_without_the_objective_fails(tmp_path, train):
     write(tmp_path, "def train(trial):\n    for step in trial.steps():\n        trial.report(step, {'lss': 1})\n")
     outcome, _ = train(task_of(tmp_path, {"kind": "function", "target": "mine:train"}), {"lr": 1.0})
     assert (outcome.state, "lacks loss; it has lss" in outcome.reason) == (TrialState.FAILED, True)
+    assert "mine.py:3" in outcome.reason, "where in the user's code"
+
+
+@pytest.mark.parametrize(
+    ("report", "said"),
+    [
+        ("step, [1.0]", "metrics must be a dict of numbers by name, got a list"),
+        ("step, {'loss': 1}, {'a': 1}", "checkpoint must be a callable"),
+    ],
+)
+def test_a_report_of_the_wrong_kind_is_told_at_once(tmp_path, train, report, said):
+    write(tmp_path, f"def train(trial):\n    for step in trial.steps():\n        trial.report({report})\n")
+    outcome, metrics = train(task_of(tmp_path, {"kind": "function", "target": "mine:train"}), {"lr": 1.0})
+    assert (outcome.state, metrics) == (TrialState.FAILED, [])
+    assert said in outcome.reason
 
 
 def test_naive_randomness_comes_from_the_trials_seed(tmp_path, train):
@@ -125,6 +140,8 @@ def test_its_neighbours_may_be_imported(tmp_path, train):
         ("mine:train", "x = 1\nraise ValueError('no GPU')\n", "mine.py, line 2: ValueError: no GPU"),
         ("mine:train", "def train():\n    pass\n", "must be a function of one argument, the trial"),
         ("mine:train", "def train(trial, model):\n    pass\n", "must be a function of one argument, the trial"),
+        ("mine:train", "def train(trial):\n    yield\n", "must be a plain function"),
+        ("mine:train", "async def train(trial):\n    pass\n", "must be a plain function"),
         ("mine:train", "train = 3\n", "must be a function of one argument, the trial"),
         ("mine:train", "import os\nos._exit(3)\n", "ended Python with status 3"),
         ("mine:train", "import sys\nsys.exit('stop')\n", "mine.py, line 2: SystemExit: stop"),

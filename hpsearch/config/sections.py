@@ -19,6 +19,10 @@ Names = Annotated[tuple[Name, ...], BeforeValidator(as_tuple)]
 FORMATS = ("csv", "parquet", "npz", "idx", "images")
 
 
+_FORMATS_OF = {"size": ("images",), "channels": ("images",), "categorical": ("csv", "parquet")}
+"""Keys of data that only some formats know."""
+
+
 class DataConfig(Section):
     """Data of one's own: a file or folder, relative to the sweep file."""
 
@@ -41,6 +45,9 @@ class DataConfig(Section):
         if len(given) != 1:
             got = " and ".join(given) or "none of them"
             raise Problems.one(f"must name one of {', '.join(FORMATS)}, got {got}; for example {{csv: my.csv, target: price}}")
+        for name, formats in _FORMATS_OF.items():
+            if getattr(self, name) not in (None, ()) and given[0] not in formats:
+                raise Problems.one(f"is only for data of {' or '.join(formats)}, and these are {given[0]}; remove it", name)
         return self
 
     @property

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from hpsearch.errors import InputError, unknown
+from hpsearch.space import Categorical
 from hpsearch.tasks.command_output import STEP, check_pattern
 from hpsearch.tasks.command_words import check_variables, check_words, split_words
 
@@ -54,9 +55,20 @@ def _command(config: SweepConfig) -> Iterator[tuple[str, str]]:
     space = config.space
     names = (*space.parameters, *space.fixed)
     yield from _said("space", check_variables, names)
+    for name, values in _texts(config):
+        if any("\0" in value for value in values):
+            yield f"space.{name}", "has a value with a zero byte, which no argument can hold; choose another"
     conditional = [name for name, parameter in space.parameters.items() if parameter.when]
     assert config.task.run is not None
     yield from _said("task.run", _check_run, config.task.run, names, conditional)
+
+
+def _texts(config: SweepConfig) -> Iterator[tuple[str, list[str]]]:
+    """The strings among the values of each hyperparameter that has some."""
+    for name, parameter in config.space.parameters.items():
+        if isinstance(parameter, Categorical):
+            yield name, [value for value in parameter.values if isinstance(value, str)]
+    yield from ((name, [value]) for name, value in config.space.fixed.items() if isinstance(value, str))
 
 
 def _check_run(run: tuple[str, ...], names: tuple[str, ...], conditional: list[str]) -> None:

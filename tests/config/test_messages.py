@@ -67,6 +67,12 @@ CHANGED = [
         "target: y",
         "task.target: is only for kind function, and the kind is classification; the column to predict goes into task.data",
     ),
+    (DATA, "data: {csv: a.csv, size: 8}", "task.data.size: is only for data of images, and these are csv; remove it"),
+    (
+        DATA,
+        "data: {npz: a.npz, categorical: [b]}",
+        "task.data.categorical: is only for data of csv or parquet, and these are npz; remove it",
+    ),
     (DATA, "run: ls", "task.run: is only for kind command"),
     (DATA, "metrics: val_f1", "task.metrics: must be a list, got 'val_f1'; for example [val_f1]"),
     (DATA, "metrics: [1]", 'task.metrics.0: must be a string, got 1; put it in quotes: "1"'),

@@ -258,12 +258,14 @@ def test_how_it_ends(tmp_path, body, state, reason):
         ({"run": PYTHON, "patterns": {"loss": "loss"}}, "task.patterns.loss: must have one group"),
         ({"run": PYTHON, "patterns": {"lss": "(x)"}}, "objective.metric: unknown metric 'loss'; did you mean 'lss'?"),
         ({"run": PYTHON, "patterns": {"loss": "(x)"}, "metrics": ["loss"]}, "task.metrics: is not needed beside task.patterns"),
+        ({"run": PYTHON, "nul": True}, "space.kind: has a value with a zero byte, which no argument can hold"),
         ({"run": PYTHON, "data": "digits"}, "task.data: is not for kind command"),
         ({}, "task: must have run for kind command"),
     ],
 )
 def test_what_is_wrong_with_it_is_said_before_anything_runs(tmp_path, task, said):
     script(tmp_path, "")
+    space = {"kind": {"values": ["a", "b\0"]}} if task.pop("nul", False) else None
     with pytest.raises(ConfigError) as error:
-        task_of(tmp_path, {"kind": "command", **task})
+        task_of(tmp_path, {"kind": "command", **task}, space=space)
     assert said in str(error.value)

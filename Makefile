@@ -5,6 +5,7 @@ INSTALLED := .venv/installed
 PYTEST := $(BIN)/python -m pytest -n 2
 
 .PHONY: setup sweep test test-gpu check bench ui clean
+.PHONY: types fast-tests
 .DEFAULT_GOAL := setup
 
 setup: $(INSTALLED)
@@ -28,10 +29,16 @@ test-gpu: setup
 	@$(BIN)/python -c 'import sys, torch; sys.exit(not torch.cuda.is_available())' || { echo "torch sees no GPU here" >&2; exit 1; }
 	$(BIN)/python -m pytest tests/gpu
 
+# Types and tests side by side: mypy has one core to itself for as long as it takes without a cache.
 check: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+	@$(MAKE) --no-print-directory -j 2 types fast-tests
+
+types:
 	$(BIN)/mypy
+
+fast-tests:
 	$(PYTEST) -m "not slow"
 
 bench: setup

@@ -50,6 +50,7 @@ def events(place: Path, name: str = "flowers"):
         return ledger.events(ledger.find(name).id)
 
 
+@pytest.mark.slow
 def test_a_sweep_runs_to_its_budget_and_can_be_looked_at(place):
     result = hpsearch.run(file(place))
     assert (result.sweep.state, [t.number for t in result.trials]) == ("completed", [0, 1, 2, 3])

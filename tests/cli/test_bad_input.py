@@ -198,6 +198,7 @@ def test_a_wrong_command_line(hp, arguments: list[str], told: str):
     assert json.loads(ran.out)["exit_code"] == 2
 
 
+@pytest.mark.slow
 def test_a_name_that_no_database_takes(hp, copied: Path):
     refused(hp("show", "\udcff"), "unknown sweep", "small")
 

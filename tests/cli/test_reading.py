@@ -90,6 +90,7 @@ resources: {executor: inline}
 """
 
 
+@pytest.mark.slow
 def test_show_says_what_is_found_in_a_trial(hp, tmp_path):
     (tmp_path / "slow.yaml").write_text(SLOW)
     assert hp("run", "slow.yaml").code == 0

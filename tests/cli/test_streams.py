@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("closed", [0, 1, 2])
 def test_a_closed_stream_is_no_defect(processes, sweep_file: Path, closed: int):
     process = processes.start("validate", sweep_file, preexec_fn=lambda: os.close(closed))
@@ -18,6 +19,7 @@ def test_a_closed_stream_is_no_defect(processes, sweep_file: Path, closed: int):
     assert err == ""
 
 
+@pytest.mark.slow
 def test_a_full_disk_under_standard_output_is_no_defect(processes, sweep_file: Path):
     with Path("/dev/full").open("w") as full:
         process = processes.start("validate", sweep_file, stdout=full, stderr=subprocess.PIPE)

@@ -99,6 +99,7 @@ def test_every_parameter_is_a_view_of_the_one_vector(name, kind):
     assert all((p == 2.0).all() for p in model.parameters())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "kind"), PREDICTORS)
 def test_lowers_the_loss_of_one_batch_to_near_zero(name, kind):
     model, x = build(name, kind, generators(0)), batch(kind)

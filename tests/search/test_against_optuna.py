@@ -128,6 +128,7 @@ PRUNERS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("goal", ["maximize", "minimize"])
 @pytest.mark.parametrize(("name", "options", "pruner"), PRUNERS, ids=lambda v: v if isinstance(v, str) else None)
 @pytest.mark.filterwarnings("ignore:WilcoxonPruner finds steps")

@@ -60,13 +60,15 @@ def check(make: Any, tell: Any, space: Any, objectives: tuple[Objective, ...], t
     assert replay(told.events, lasting, objectives) == []  # it has seen the future, and another past's records
 
 
-@pytest.mark.parametrize(("sampler", "options"), SAMPLERS)
+@pytest.mark.parametrize(("sampler", "options"), [*SAMPLERS[:2], *(pytest.param(*each, marks=pytest.mark.slow) for each in SAMPLERS[2:])])
 def test_each_sampler_is_a_function_of_the_history(sampler, options, make, tell, network, acc):
     for seed in range(2):
         check(make, tell, network, acc, 25, seed, sampler=sampler, sampler_options=options, scheduler="median")
 
 
-@pytest.mark.parametrize(("scheduler", "options"), SCHEDULERS)
+@pytest.mark.parametrize(
+    ("scheduler", "options"), [*SCHEDULERS[:3], *(pytest.param(*each, marks=pytest.mark.slow) for each in SCHEDULERS[3:])]
+)
 def test_each_scheduler_is_a_function_of_the_history(scheduler, options, make, tell, flat, acc):
     for seed in range(2):
         check(make, tell, flat, acc, 30, seed, scheduler=scheduler, scheduler_options=options)
@@ -89,6 +91,7 @@ def test_the_gaussian_process_is_a_function_of_the_history(count, make, tell, ne
     check(make, tell, network, objectives, 9 - count, 6, sampler="gp", sampler_options={"n_startup_trials": 2}, scheduler="auto")
 
 
+@pytest.mark.slow
 def test_a_long_history_is_thinned_by_the_history_alone(make, tell, flat, acc, monkeypatch):
     from dataclasses import replace as changed
 

@@ -98,6 +98,7 @@ def test_metrics_may_come_by_a_file(tmp_path):
     assert [report.metrics for report in reports] == [{"loss": 1.0}, {"loss": 0.5}, {"loss": 1 / 3}]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", ["os.mkfifo(path)", "os.symlink('/dev/zero', path)", "os.mkdir(path)"])
 def test_only_a_file_is_read_as_one(tmp_path, make):
     script(tmp_path, f'path = os.environ["HPSEARCH_METRICS_FILE"]\n{make}\ntime.sleep(0.3)\nprint(json.dumps({{"loss": 1}}))')
@@ -127,6 +128,7 @@ for step in range(first, 5):
 """
 
 
+@pytest.mark.slow
 def test_it_goes_on_from_the_files_that_it_left(tmp_path):
     script(tmp_path, RESUMES)
     task = task_of(tmp_path, {"kind": "command", "run": PYTHON})
@@ -150,6 +152,7 @@ for step in range(int(os.environ["HPSEARCH_FROM_STEP"]) + 1, 5):
 """
 
 
+@pytest.mark.slow
 def test_links_within_the_folder_are_kept_and_others_lead_nowhere(tmp_path, capfd):
     script(tmp_path, LINKS)
     task = task_of(tmp_path, {"kind": "command", "run": PYTHON})
@@ -175,6 +178,7 @@ def test_a_pattern_that_matched_nothing_is_named(tmp_path):
     assert outcome.reason.endswith("that of loss did 2 times")
 
 
+@pytest.mark.slow
 def test_one_that_cannot_go_on_begins_again(tmp_path):
     script(tmp_path, RESUMES)
     paused, _ = attempt(tmp_path, task_of(tmp_path, {"kind": "command", "run": PYTHON, "resumable": False}), answers={1: Pause()})
@@ -187,6 +191,7 @@ def test_a_step_out_of_turn_fails_with_both_numbers(tmp_path):
     assert (outcome.state, "it reported step 3 where step 2 comes next" in outcome.reason) == (TrialState.FAILED, True)
 
 
+@pytest.mark.slow
 def test_a_pruned_one_gets_sigterm_and_may_say_good_bye(tmp_path, capfd):
     script(
         tmp_path,
@@ -209,6 +214,7 @@ def test_one_that_ends_early_is_complete(tmp_path):
     assert (outcome.state, outcome.reason) == (TrialState.COMPLETED, "the command ended by itself")
 
 
+@pytest.mark.slow
 def test_what_it_does_after_its_last_step_counts(tmp_path):
     script(tmp_path, 'print(json.dumps({"loss": 0.5}))\ntime.sleep(0.3)\nPath("saved").touch()')
     outcome, _ = attempt(tmp_path, task_of(tmp_path, {"kind": "command", "run": PYTHON}), until=1)
@@ -219,6 +225,7 @@ def test_what_it_does_after_its_last_step_counts(tmp_path):
     assert (outcome.state, outcome.reason) == (TrialState.FAILED, "the command exited with status 1: OSError: the disk is full")
 
 
+@pytest.mark.slow
 def test_one_that_goes_on_for_ever_after_its_last_step_is_ended(tmp_path, monkeypatch):
     monkeypatch.setattr(command, "LINGER_S", 0.3)
     script(tmp_path, 'for step in range(100):\n    print(json.dumps({"loss": 1 / (step + 1)}))\n    time.sleep(0.1)\nPath("saved").touch()')
@@ -227,6 +234,7 @@ def test_one_that_goes_on_for_ever_after_its_last_step_is_ended(tmp_path, monkey
     assert not (tmp_path / "saved").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("body", "state", "reason"),
     [

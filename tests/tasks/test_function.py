@@ -98,6 +98,7 @@ def test_a_report_of_the_wrong_kind_is_told_at_once(tmp_path, train, report, sai
     assert said in outcome.reason
 
 
+@pytest.mark.slow
 def test_naive_randomness_comes_from_the_trials_seed(tmp_path, train):
     write(
         tmp_path,
@@ -129,6 +130,7 @@ def test_its_neighbours_may_be_imported(tmp_path, train):
     assert train(task_of(tmp_path, {"kind": "function", "target": "mine:train"}), {"lr": 1.0}, until=1)[1] == [{"loss": 3.0}]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("target", "body", "said"),
     [
@@ -156,6 +158,7 @@ def test_what_is_wrong_with_it_is_said_before_anything_runs(tmp_path, target, bo
     assert "Traceback" not in str(error.value)
 
 
+@pytest.mark.slow
 def test_checking_it_leaves_its_imports_out_of_this_process(tmp_path):
     write(tmp_path, "import wave\n" + textwrap.dedent(COUNTS))
     sys.modules.pop("wave", None)

@@ -103,6 +103,7 @@ class Recorder:
         return self.answers.get(report.step)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("average", [0.0, 0.9])
 def test_interrupted_anywhere_it_is_the_same_training_bit_for_bit(tmp_path, average):
     made = task(epochs=4)

@@ -67,6 +67,7 @@ def test_robust_accuracy_is_reported_and_of_the_test_split_in_a_re_test(made, tr
     assert tested[-1]["test_robust_accuracy"] <= tested[-1]["test_accuracy"]
 
 
+@pytest.mark.slow
 def test_a_stronger_attack_leaves_less_and_training_against_it_more(made, train):
     def robust(epsilon, **parameters):
         return train(made(Attack("pgd", epsilon, 5), epochs=10), {"learning_rate": 0.01, **parameters}, until=10)[1][-1]["robust_accuracy"]
@@ -85,6 +86,7 @@ class Recorder:
         return self.answers.get(report.step)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("parameters", [EVERYTHING, {"adversarial": "fgsm", "adversarial_share": 1.0, "normalization": "batch"}])
 def test_interrupted_it_is_the_same_training_bit_for_bit(made, tmp_path, parameters):
     task = made()

@@ -130,6 +130,7 @@ def test_refuses_what_is_no_size(tmp_path, bad):
         made.static_metrics(bad)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("model", "params"), [("rnn", {"cell": "gru"}), ("cnn", {"num_blocks": 3}), ("transformer", {})])
 def test_every_model_learns_which_words_are_good(tmp_path, train, model, params):
     random = np.random.default_rng(0)
@@ -195,6 +196,7 @@ class Recorder:
         return self.answers.get(report.step)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", SMALL)
 def test_interrupted_anywhere_it_is_the_same_training_bit_for_bit(tmp_path, model):
     made = numbered(tmp_path, model=model, epochs=4)

@@ -121,6 +121,7 @@ def test_what_is_no_text_is_shown_in_short(tmp_path):
     assert len(str(error.value)) < 400
 
 
+@pytest.mark.slow
 def test_the_corpus_is_the_same_in_every_process():
     code = "from hpsearch.tasks.synthetic import reviews; import hashlib; print(hashlib.sha256(repr(reviews()).encode()).hexdigest())"
     digests = {
@@ -155,6 +156,7 @@ def judged(text):
     return {"positive": "negative", "negative": "positive"}[said] if negated else said
 
 
+@pytest.mark.slow
 def test_single_words_say_nearly_nothing_and_their_order_says_more():
     texts, labels = reviews()
 

@@ -355,6 +355,7 @@ def test_pgds_loss_is_mostly_no_less_than_fgsms(digits, plain):
     assert losses[1].mean() > losses[0].mean()
 
 
+@pytest.mark.slow
 def test_a_weaker_attack_leaves_more(digits, plain):
     left = [digits.robust(plain, Attack("fgsm", epsilon)) for epsilon in (0.02, 0.1, 0.3)]
     assert left == sorted(left, reverse=True)

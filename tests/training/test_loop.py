@@ -23,6 +23,7 @@ SMALL = {
     "transformer": {"width": 12, "num_heads": 2, "num_layers": 1, "patch_size": 4, "feedforward_factor": 2},
 }
 PREDICTING = [name for name, entry in MODELS.items() if entry.predicts]
+EACH_MODEL = pytest.mark.parametrize("model", ["mlp", *(pytest.param(n, marks=pytest.mark.slow) for n in PREDICTING if n != "mlp")])
 LOSS = Objective("val_loss", "minimize")
 
 
@@ -85,7 +86,7 @@ def allowed(model, params):
     return {name: value for name, value in params.items() if name not in known or any(value in way for way in known[name])}
 
 
-@pytest.mark.parametrize("model", PREDICTING)
+@EACH_MODEL
 @pytest.mark.parametrize("params", CONFIGURATIONS)
 def test_interrupted_anywhere_it_is_the_same_training_bit_for_bit(tmp_path, model, params):
     task = Toy(model)
@@ -130,7 +131,7 @@ def test_numbers_depend_on_the_seed_alone(tmp_path):
     assert other != first
 
 
-@pytest.mark.parametrize("model", PREDICTING)
+@EACH_MODEL
 @pytest.mark.parametrize("optimizer", ["sgd", "adam", "adamw", "rmsprop"])
 def test_every_optimizer_learns_one_batch_by_heart(tmp_path, model, optimizer):
     rate = {"sgd": 0.1, "rmsprop": 0.003}.get(optimizer, 0.01)

@@ -65,6 +65,7 @@ def test_it_is_frozen_and_travels(load_text: Load) -> None:
     assert pickle.loads(pickle.dumps(config)).where("budget") == config.where("budget")
 
 
+@pytest.mark.slow
 def test_the_schema_takes_what_ships(file: Path) -> None:
     schema = json_schema()
     jsonschema.Draft202012Validator.check_schema(schema)

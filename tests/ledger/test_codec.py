@@ -105,6 +105,7 @@ def test_everything_weird_at_once(ledger: Ledger) -> None:
     assert same(ledger.take_requests(lease)[0].payload, WEIRD)
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(parameters=objects, metrics=metrics, sweep_state=objects, trial_state=objects)
 def test_databases_keep_anything(sql: Ledger, parameters: Any, metrics: Any, sweep_state: Any, trial_state: Any) -> None:

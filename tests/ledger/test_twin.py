@@ -125,6 +125,7 @@ def _answer(question: Callable[[Ledger, Any], Any], ledger: Ledger, lease: Any) 
         return error
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(4))
 def test_a_database_and_its_twin_answer_alike(sql: Ledger, store_url: str, clock: Any, seed: int) -> None:
     pair, teller = Pair(sql, MemoryLedger(clock)), Teller(seed)

@@ -32,6 +32,7 @@ def examples(inputs, rows=5):
 CASES = [(inputs, "dense") for inputs in (ROW, DIGIT, ODD, SERIES)] + [(inputs, "convolutional") for inputs in (DIGIT, ODD)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("inputs", "architecture"), CASES)
 def test_counts_its_parameters_and_gives_back_the_shape_it_got(inputs, architecture):
     for layers, normalization, variational in itertools.product([0, 1, 3], ["none", "batch"], [False, True]):

@@ -128,6 +128,7 @@ def test_says_which_values_do_not_go_together_before_and_when_it_is_built(inputs
         assert said in str(error.value)
 
 
+@pytest.mark.slow
 def test_counts_the_parameters_of_the_built_network():
     grid = itertools.product((1, 3), (1, 4), (1, 3), (True, False), ("learned", "none"), ("mean", "class"), (IMAGE, SERIES, TEXT))
     for layers, heads, factor, pre_norm, positions, pooling, inputs in grid:

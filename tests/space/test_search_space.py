@@ -134,6 +134,7 @@ def spaces(draw: st.DrawFn) -> SearchSpace:
     return SearchSpace({name: parameters[name] for name in draw(st.permutations(sorted(parameters)))}, {"z": 0})
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(spaces())
 def test_counting_and_listing_against_brute_force(space: SearchSpace) -> None:

@@ -17,6 +17,7 @@ def validation() -> Any:
     return importlib.import_module("mlflow.utils.validation")
 
 
+@pytest.mark.slow
 @given(name=st.text(max_size=300))
 def test_mlflow_takes_every_fitting_name(validation: Any, name: str) -> None:
     fitting = keys.fitting_name(name)

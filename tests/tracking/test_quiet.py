@@ -33,6 +33,7 @@ def test_mlflow_is_imported_without_what_it_does_not_need(before: str) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("module", ["process", "links", "keys", "picture", "projector", "runs", "sync", "quiet", "schema"])
 def test_no_module_imports_mlflow_by_itself(module: str) -> None:
     heavy = ("mlflow", "sqlalchemy", "torch", "optuna", "pandas")

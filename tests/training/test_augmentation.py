@@ -148,6 +148,7 @@ def test_noise_has_its_standard_deviation():
     assert stats.kstest((noise / 0.3).flatten().numpy(), "norm").pvalue > 1e-6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("alpha", [0.05, 0.2, 1.0, 8.0])
 def test_beta_is_that_of_scipy(alpha):
     """The lower half, as floats near 1 lie too far apart: by Kolmogorov's and Smirnov's distance, and by its share of all draws.

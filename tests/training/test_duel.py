@@ -44,6 +44,7 @@ def run(folder, params, answers=None, checkpoint=None, task=None):
     return outcome, channel.reports
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "params",
     [

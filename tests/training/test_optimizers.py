@@ -24,6 +24,7 @@ def network():
     return nn.Sequential(nn.Linear(6, 8), nn.LayerNorm(8), nn.Tanh(), nn.Linear(8, 2)).double()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("weight_decay", [0.0, 0.05])
 @pytest.mark.parametrize(("name", "options"), CASES)
 def test_takes_the_steps_of_torch(name, options, weight_decay):

@@ -67,12 +67,14 @@ json_values = st.recursive(
 )
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(json_values)
 def test_json_is_read_as_json_reads_it(value: Json) -> None:
     assert read(json.dumps({"a": value}, ensure_ascii=False)) == {"a": value}
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(json_values)
 def test_what_a_yaml_library_writes_is_read_back(value: Json) -> None:

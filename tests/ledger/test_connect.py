@@ -108,6 +108,7 @@ def test_a_damaged_page_is_named_when_it_is_met(tmp_path: Path) -> None:
         ledgers.open(f"sqlite:///{file}").sweeps()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="drops its rights")
 def test_a_file_that_may_not_be_written(tmp_path: Path) -> None:
     file = tmp_path / "ledger.db"

@@ -73,6 +73,7 @@ def test_noise_has_each_numbers_distribution_and_not_what_they_have_in_common():
     assert set(drawn[:, 1]) <= set(train[:, 1])
 
 
+@pytest.mark.slow
 def test_learns_and_leaves_a_picture_of_what_it_makes_last(tmp_path, train):
     made = task(epochs=8)
     made.prepare(tmp_path / "prepared")

@@ -68,6 +68,7 @@ def begin_again(projector: Projector, runs: Runs | None = None) -> Projector:
     return Projector(projector._ledger, projector._lease, projector.sweep, runs or _again(projector))
 
 
+@pytest.mark.slow
 def test_every_state_is_told_apart(story: Any, projector: Projector, seen: Any, check: Any) -> None:
     story.trial(kind=TrialKind.BASELINE)
     for state in TrialState:
@@ -232,6 +233,7 @@ def test_two_sweeps_of_one_name_do_not_mix(story: Any, projector: Projector, see
     assert len(seen.runs()) == 4
 
 
+@pytest.mark.slow
 def test_who_lost_the_lease_notes_nothing(story: Any, projector: Projector) -> None:
     story.trial()
     story.ledger.release(projector._lease)

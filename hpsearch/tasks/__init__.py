@@ -63,18 +63,22 @@ class TaskEntry:
         return task
 
 
+LABEL_METRICS: Mapping[str, Goal] = {
+    "train_loss": "minimize",
+    "val_loss": "minimize",
+    "val_accuracy": "maximize",
+    "val_balanced_accuracy": "maximize",
+    "val_f1": "maximize",
+    "val_auroc": "maximize",
+}
+"""Of whatever is classified."""
+
+DEFAULT_LABEL_METRICS = ("train_loss", "val_loss", "val_accuracy")
+
 CLASSIFICATION = TaskEntry(
     "hpsearch.tasks.classification:Classification",
-    metrics={
-        "train_loss": "minimize",
-        "val_loss": "minimize",
-        "val_accuracy": "maximize",
-        "val_balanced_accuracy": "maximize",
-        "val_f1": "maximize",
-        "val_auroc": "maximize",
-        "robust_accuracy": "maximize",
-    },
-    default_metrics=("train_loss", "val_loss", "val_accuracy"),
+    metrics={**LABEL_METRICS, "robust_accuracy": "maximize"},
+    default_metrics=DEFAULT_LABEL_METRICS,
     data=("breast_cancer", "digits", "iris", "wine"),
     formats=(*TABLES, "idx", "images"),
     columns=("categorical",),
@@ -155,15 +159,8 @@ FORECASTING = TaskEntry(
 
 TEXT_CLASSIFICATION = TaskEntry(
     "hpsearch.tasks.text_classification:TextClassification",
-    metrics={
-        "train_loss": "minimize",
-        "val_loss": "minimize",
-        "val_accuracy": "maximize",
-        "val_balanced_accuracy": "maximize",
-        "val_f1": "maximize",
-        "val_auroc": "maximize",
-    },
-    default_metrics=("train_loss", "val_loss", "val_accuracy"),
+    metrics=LABEL_METRICS,
+    default_metrics=DEFAULT_LABEL_METRICS,
     data=("reviews",),
     formats=("csv", "parquet"),
     columns=("text",),

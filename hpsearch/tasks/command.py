@@ -37,6 +37,7 @@ class CommandTask(OwnCode):
         self.words = split_words(config.task.run)
         self.patterns: Mapping[str, str] = dict(config.task.patterns)
         super().__init__(config, self.words)
+        self.metrics = tuple(self.patterns) or self.metrics
 
     @classmethod
     def from_config(cls, config: SweepConfig) -> Self:
@@ -55,7 +56,7 @@ class CommandTask(OwnCode):
 
     def run(self, trial: Trial) -> None:
         """See Task."""
-        trial.expect(tuple(self.patterns) or self.metrics)
+        self.tell(trial)
         saved = trial.load_checkpoint()
         if trial.from_step >= trial.until_step:
             return
@@ -84,7 +85,7 @@ class CommandTask(OwnCode):
                     return _ended_early(command, trial, step, reader)
                 _check_step(metrics, step)
                 kept = {name: value for name, value in metrics.items() if name != STEP}
-                trial.report(step, kept, checkpoint=(lambda: snapshot(checkpoints)) if self.resumable else None)
+                trial.report(step, kept, checkpoint=lambda: snapshot(checkpoints))
             return _ended_in_time(command) if trial.outcome is None else None
 
     def _reader(self) -> Reader:

@@ -52,11 +52,7 @@ def _text(line: bytes) -> str:
 
 
 class JsonLines:
-    """A line that is a JSON object with one of the metrics is a report; all others are only output.
-
-    Args:
-        metrics: that a report must have; of `declared` ones the others are left out by the trial.
-    """
+    """A line that is a JSON object with one of `metrics` is a report; all others are only output."""
 
     def __init__(self, metrics: Sequence[str]) -> None:
         self.metrics = tuple(metrics)

@@ -63,7 +63,7 @@ class FunctionTask(OwnCode):
         """See Task. Global generators are seeded from the trial's seed, for code that draws from them."""
         train = load_function(self.target, self.directory)
         _seed_globally(trial.seed)
-        trial.expect(self.metrics)
+        self.tell(trial)
         train(trial)
 
 

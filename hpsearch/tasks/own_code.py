@@ -11,6 +11,7 @@ from hpsearch.trial import Json, Objective
 
 if TYPE_CHECKING:
     from hpsearch.config import SweepConfig
+    from hpsearch.training.trial import Trial
 
 
 class OwnCode:
@@ -38,6 +39,12 @@ class OwnCode:
     def warnings(self) -> Sequence[str]:
         """See Task: nothing is known of what the code reads."""
         return ()
+
+    def tell(self, trial: Trial) -> None:
+        """Tell a trial what the sweep file says of the code that is about to train it."""
+        trial.expect(self.metrics)
+        if not self.resumable:
+            trial.keep_no_checkpoints()
 
     def static_metrics(self, parameters: Mapping[str, Json]) -> dict[str, float]:
         """See Task: of other people's code nothing is known before it trains."""

@@ -70,6 +70,7 @@ class Trial:
         self._reported = True
         self._finish: str | None = None
         self._expected: tuple[str, ...] | None = None
+        self._keeps_checkpoints = True
         self._best: dict[str, float] | None = None
         self._began = self._saved_at = clock()
 
@@ -126,6 +127,10 @@ class Trial:
     def expect(self, metrics: Sequence[str]) -> None:
         """From now on each report must have the objectives and these metrics; where any are named here, no others are kept."""
         self._expected = tuple(metrics)
+
+    def keep_no_checkpoints(self) -> None:
+        """From now on none is saved, whatever `report` is given, and none is gone on from: what cannot resume begins anew."""
+        self._keeps_checkpoints = False
 
     def finish(self, reason: str) -> None:
         """Makes the present step the last: called before its report, or before any step. The trial is then completed, for this reason."""
@@ -192,7 +197,7 @@ class Trial:
         return None
 
     def _candidates(self) -> Iterator[Checkpoint]:
-        if self.assignment.checkpoint is not None:
+        if self.assignment.checkpoint is not None and self._keeps_checkpoints:
             yield self.assignment.checkpoint
             yield from self._checkpoints.earlier(self.assignment.checkpoint.step)
 
@@ -211,7 +216,7 @@ class Trial:
         return state
 
     def _save(self, step: int, state: StateOf) -> Checkpoint | None:
-        if (content := state()) is None:
+        if not self._keeps_checkpoints or (content := state()) is None:
             return None
         generators = self._generator_states | {name: generator.get_state() for name, generator in self._generators.items()}
         whole = {"of": self._identity(), "state": dict(content), "generators": generators, "best": self._best}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import textwrap
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 from own_code_sweeps import plan_of, task_of
@@ -64,6 +65,24 @@ def test_it_goes_on_from_its_checkpoint(tmp_path):
     second = run_assignment(task, Assignment(0, 2, TrialKind.SEARCH, {"lr": 1.0}, 0, 4, first.checkpoint), channel, tmp_path / "c")
     assert second.state is TrialState.COMPLETED
     assert channel.seen == [(1, 1.0), (2, 2.0), (3, 3.0), (4, 4.0)]
+
+
+def test_one_that_cannot_go_on_keeps_no_checkpoint_and_begins_again(tmp_path):
+    write(tmp_path, COUNTS)
+    task = task_of(tmp_path, {"kind": "function", "target": "mine:train", "resumable": False})
+
+    class Pausing:
+        seen: ClassVar[list[tuple[int, float]]] = []
+
+        def report(self, report, last):
+            self.seen.append((report.step, report.metrics["loss"]))
+            return Pause() if len(self.seen) == 2 else None
+
+    first = run_assignment(task, Assignment(0, 1, TrialKind.SEARCH, {"lr": 1.0}, 0, 3), Pausing(), tmp_path / "c")
+    assert (first.state, first.checkpoint) == (TrialState.PAUSED, None)
+    run_assignment(task, Assignment(0, 2, TrialKind.SEARCH, {"lr": 1.0}, 0, 3, first.checkpoint), Pausing(), tmp_path / "c")
+    assert Pausing.seen == [(1, 1.0), (2, 2.0), (1, 1.0), (2, 2.0), (3, 3.0)]
+    assert not list((tmp_path / "c").rglob("*.pt"))
 
 
 def test_declared_metrics_must_be_there_and_no_others_are_kept(tmp_path, train):

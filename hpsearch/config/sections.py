@@ -96,6 +96,7 @@ Command = Annotated[tuple[Text, ...], Field(min_length=1), BeforeValidator(_comm
 OWN_CODE = ("function", "command")
 """Kinds of task whose code is the user's own."""
 
+# Names alone: what they stand for is the table in tasks/, to which a test holds them.
 KINDS = (
     "classification", "regression", "forecasting", "text_classification", "anomaly_detection", "generation", "clustering", *OWN_CODE,
 )  # fmt: skip

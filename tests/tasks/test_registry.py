@@ -10,6 +10,7 @@ import pytest
 
 from hpsearch.config import load
 from hpsearch.config.home import Home
+from hpsearch.config.sections import KINDS
 from hpsearch.errors import ConfigError, DataError
 from hpsearch.models import MODELS
 from hpsearch.plan import make_plan
@@ -43,6 +44,10 @@ def prepare(kind, folder, *overrides):
     plan = plan_of(kind, folder, *overrides)
     plan.prepare(Home(folder / "home", "", ""))
     return plan.task
+
+
+def test_the_sweep_file_knows_every_kind():
+    assert sorted(KINDS) == sorted(TASKS)
 
 
 @pytest.mark.parametrize("kind", WITH_DATA)

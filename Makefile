@@ -4,7 +4,7 @@ BIN := .venv/bin
 INSTALLED := .venv/installed
 PYTEST := $(BIN)/python -m pytest -n 2
 
-.PHONY: setup sweep test test-gpu check bench ui clean
+.PHONY: setup sweep test test-cluster test-gpu check bench ui secrets clean
 .PHONY: types fast-tests
 .DEFAULT_GOAL := setup
 
@@ -23,7 +23,11 @@ sweep: setup
 	$(BIN)/hpsearch run search_spaces/digits_mlp.yaml
 
 test: setup
-	$(PYTEST)
+	$(PYTEST) -m "not cluster"
+
+# One after another: each starts a cluster of its own.
+test-cluster: setup
+	$(BIN)/python -m pytest -m cluster
 
 test-gpu: setup
 	@$(BIN)/python -c 'import sys, torch; sys.exit(not torch.cuda.is_available())' || { echo "torch sees no GPU here" >&2; exit 1; }
@@ -48,6 +52,10 @@ bench: setup
 
 ui: setup
 	$(BIN)/hpsearch ui
+
+# For compose.yaml; what is there already is kept.
+secrets:
+	@$(PYTHON) compose/make_secrets.py secrets
 
 # Not .hpsearch: it holds the results.
 clean:

@@ -7,6 +7,7 @@
     │   └── NameTaken                 2      the ledger holds a sweep of this name already
     ├── StoreError                    3      the ledger cannot be opened or reached
     │   └── TrackerError              3      MLflow cannot be reached, where a command is about MLflow (`sync`, `ui`)
+    ├── ClusterError                  3      the Ray cluster cannot be reached, or cannot run the sweep's trials
     ├── LeaseHeld                     4      another controller holds the sweep
     │   └── LeaseLost                 4      it took the sweep over while we ran
     ├── StaleAttempt                  1      a worker that was given up for dead speaks; nothing is changed
@@ -54,6 +55,12 @@ class StoreError(HpsearchError):
 
 class TrackerError(StoreError):
     """MLflow cannot be reached, or refused. What was to be written may have been written all the same."""
+
+
+class ClusterError(HpsearchError):
+    """The Ray cluster cannot be reached, or has not what the trials need."""
+
+    exit_code = 3
 
 
 class LeaseHeld(HpsearchError):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from hpsearch.controller import Rules
 from hpsearch.errors import ConfigError, DataError, InputError, unknown
 from hpsearch.events import TrialCreated
 from hpsearch.executors import EXECUTORS
-from hpsearch.executors.job import Job
+from hpsearch.executors.job import Job, Room
 from hpsearch.models import MODELS
 from hpsearch.models.hyperparameter import Hyperparameter
 from hpsearch.search import OptunaSearch, check_search
@@ -44,6 +43,7 @@ class Plan:
     config: SweepConfig
     task: Task
     executor_name: str
+    address: str | None = None
 
     def rules(self, budget: BudgetConfig) -> Rules:
         """What the controller goes by, with the budget that the sweep was begun with."""
@@ -67,11 +67,11 @@ class Plan:
         """Where the file (or the command line) wants the trials to run."""
         name, resources = self.config.name, self.config.resources
         job = Job(self.task, home.checkpoints / name, home.logs / name, self.config.training.checkpoint_every, home.outputs / name)
-        workers = resources.workers or max(1, (os.cpu_count() or 1) // resources.cpus)
+        room = Room(resources.workers, Resources(resources.cpus, resources.gpus), self.address)
         target = EXECUTORS[self.executor_name]
         assert target is not None
         module, _, kind = target.partition(":")
-        executor: Executor = getattr(importlib.import_module(module), kind)(job, workers)
+        executor: Executor = getattr(importlib.import_module(module), kind)(job, room)
         return executor
 
     def prepare(self, home: Home) -> None:
@@ -108,8 +108,13 @@ class Plan:
         ]
 
 
-def make_plan(config: SweepConfig, executor: str | None = None) -> Plan:
-    """Check every name of a sweep file. Raises `ConfigError`, naming file, line and the nearest known name."""
+def make_plan(config: SweepConfig, executor: str | None = None, address: str | None = None) -> Plan:
+    """Check every name of a sweep file. Raises `ConfigError`, naming file, line and the nearest known name.
+
+    Args:
+        executor: in place of the file's `resources.executor`.
+        address: of a Ray cluster.
+    """
     entry = _task_entry(config)
     if entry.is_own_code:
         _check_own_code(config)
@@ -121,11 +126,16 @@ def make_plan(config: SweepConfig, executor: str | None = None) -> Plan:
     name = config.resources.executor if executor is None else executor
     with _at(config, "resources.executor") if executor is None else _at_the_command_line(f"--executor {executor}"):
         _check_executor(name)
+        if config.resources.gpus and name != "ray":
+            raise InputError(f"{name} gives trials no GPU of their own, and resources.gpus is {config.resources.gpus:g}; use executor ray")
+    if address is not None:
+        with _at_the_command_line(f"--address {address}"):
+            _check_address(address, name)
     with _at(config, "search.sampler"):
         check_search(**{**_search_arguments(config), "scheduler": "none", "scheduler_options": {}})
     with _at(config, "search.scheduler"):
         check_search(**_search_arguments(config))
-    return Plan(config, entry.make(config), name)
+    return Plan(config, entry.make(config), name, address)
 
 
 @contextmanager
@@ -275,11 +285,19 @@ def _check_executor(name: str) -> None:
         raise InputError(f"{name} is not available yet; available: {available}")
 
 
+def _check_address(address: str, executor: str) -> None:
+    if executor != "ray":
+        raise InputError(f"is of a Ray cluster, and the executor is {executor}; add --executor ray")
+    if address.startswith("ray://"):
+        raise InputError(
+            "Ray Tune cannot be driven by the Ray client; give the head's own address, such as HOST:6379, from a machine of the cluster"
+        )
+
+
 def _refuse_what_is_to_come(config: SweepConfig) -> None:
     """What the sweep file can say already, and nothing does yet: refused, never ignored."""
     to_come = {
         "winner.top": config.winner.top > 0,
-        "resources.gpus": config.resources.gpus != 0,
         "storage": config.storage is not None,
         "tracking.register": config.tracking.register is not None,
         "training.precision": config.training.precision != "fp32",

@@ -55,6 +55,7 @@ def run(
     config: SweepConfig,
     *,
     executor: str | None = None,
+    address: str | None = None,
     home: Path | None = None,
     store: str | None = None,
     watch: Watch = _watch_nothing,
@@ -65,6 +66,7 @@ def run(
     Args:
         config: from `load`.
         executor: in place of the file's `resources.executor`.
+        address: of the Ray cluster, `HOST:PORT` or `auto`, for the executor ray; without one it starts a cluster of this machine alone.
         home: in place of `$HPSEARCH_HOME`, by default `./.hpsearch`.
         store: the ledger's SQLAlchemy URL, in place of `$HPSEARCH_STORE`, by default a SQLite file in the home.
         watch: entered around the work.
@@ -74,8 +76,9 @@ def run(
         InputError: the file asks for what cannot be, or is not the one that the sweep of this name was begun with.
         LeaseHeld: another process runs the sweep.
         StoreError: the ledger cannot be reached.
+        ClusterError: the Ray cluster cannot be reached, or has not what a trial needs.
     """
-    plan = make_plan(config, executor)
+    plan = make_plan(config, executor, address)
     place = Home.find(home, store)
     place.create()
     with contextlib.closing(ledgers.open(place.ledger_url)) as ledger:
@@ -91,6 +94,7 @@ def resume(
     name: str,
     *,
     executor: str | None = None,
+    address: str | None = None,
     home: Path | None = None,
     store: str | None = None,
     watch: Watch = _watch_nothing,
@@ -100,7 +104,7 @@ def resume(
     place = Home.find(home, store)
     with contextlib.closing(ledgers.open(place.ledger_url)) as ledger:
         found = ledger.find(name)
-        plan = make_plan(SweepConfig.from_json(found.config), executor)
+        plan = make_plan(SweepConfig.from_json(found.config), executor, address)
         return _Run(plan, place, ledger, found, watch, warn).run()
 
 

@@ -10,7 +10,6 @@ import typer
 from hpsearch.cli.guard import INTERRUPTED
 from hpsearch.cli.session import Session
 from hpsearch.cli.words import clean, count
-from hpsearch.errors import InputError
 
 if TYPE_CHECKING:
     from hpsearch.config import SweepConfig
@@ -23,9 +22,12 @@ Overrides = Annotated[
     typer.Argument(metavar="KEY=VALUE", help="Changes to it, such as budget.trials=200 space.dropout.max=0.3.", show_default=False),
 ]
 Executor = Annotated[
-    str | None, typer.Option("--executor", metavar="NAME", help="Where trials run: process or inline.", show_default=False)
+    str | None, typer.Option("--executor", metavar="NAME", help="Where trials run: process, ray or inline.", show_default=False)
 ]
-Address = Annotated[str | None, typer.Option("--address", metavar="ADDRESS", help="A Ray cluster; not available yet.", show_default=False)]
+Address = Annotated[
+    str | None,
+    typer.Option("--address", metavar="ADDRESS", help="Of the Ray cluster, for --executor ray: HOST:PORT or auto.", show_default=False),
+]
 
 
 def run(
@@ -40,12 +42,17 @@ def run(
     """Run a sweep to its budget, or go on with it where it stopped."""
     from hpsearch import sweep
 
-    _refuse_address(address)
     config = _load(session, file, overrides or [], name, new)
     session.note(f"{clean(config.name)}: {_budget(config)}, {clean(executor or config.resources.executor)}, kept in {session.home.root}")
     settings = session.settings
     result = sweep.run(
-        config, executor=executor, home=settings.home, store=settings.store, watch=_watch(session, config), warn=session.caution
+        config,
+        executor=executor,
+        address=address,
+        home=settings.home,
+        store=settings.store,
+        watch=_watch(session, config),
+        warn=session.caution,
     )
     return _finish(session, result)
 
@@ -60,12 +67,17 @@ def resume(
     from hpsearch import sweep
     from hpsearch.overview import config_of, reading
 
-    _refuse_address(address)
     with reading(session.home) as ledger:
         config = config_of(ledger.find(name))
     settings = session.settings
     result = sweep.resume(
-        name, executor=executor, home=settings.home, store=settings.store, watch=_watch(session, config), warn=session.caution
+        name,
+        executor=executor,
+        address=address,
+        home=settings.home,
+        store=settings.store,
+        watch=_watch(session, config),
+        warn=session.caution,
     )
     return _finish(session, result)
 
@@ -85,11 +97,6 @@ def validate(
     seen = preview(config)
     show_preview(session, seen, preview_labels(config) if labels else None)
     return 0
-
-
-def _refuse_address(address: str | None) -> None:
-    if address is not None:
-        raise InputError("--address: Ray clusters are not available yet; leave it out, and the trials run on this machine")
 
 
 def _load(session: Session, file: Path, overrides: list[str], name: str | None, new: bool) -> SweepConfig:

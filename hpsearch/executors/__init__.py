@@ -7,7 +7,7 @@ from collections.abc import Mapping
 EXECUTORS: Mapping[str, str | None] = {
     "inline": "hpsearch.executors.inline:InlineExecutor",
     "process": "hpsearch.executors.process:ProcessExecutor",
-    "ray": None,
+    "ray": "hpsearch.executors.ray:RayExecutor",
     "simulated": None,
 }
-"""Name -> `module:class`, made with a `Job` and the number of workers; None where it is not available yet."""
+"""Name -> `module:class`, made with a `Job` and a `Room`; None where it is not available yet."""

@@ -7,17 +7,17 @@ import socket
 import time
 from typing import Self
 
-from hpsearch.executors.job import Job
+from hpsearch.executors.job import Job, Room
 from hpsearch.trial import Answer, Assignment, Control, Done, Outcome, Place, Report, Stop, Wait
 
 
 class InlineExecutor:
-    """One place, whatever `workers` says, and no processes.
+    """One place, whatever `room` says, and no processes.
 
     A time-out or a cancellation takes effect at the next report: there is nobody else to end a training.
     """
 
-    def __init__(self, job: Job, workers: int = 1) -> None:
+    def __init__(self, job: Job, room: Room | None = None) -> None:
         self._job = job
 
     def __enter__(self) -> Self:

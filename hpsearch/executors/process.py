@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import time
@@ -11,7 +12,7 @@ from typing import Self
 
 from hpsearch.executors import worker
 from hpsearch.executors.forkserver import ForkServer
-from hpsearch.executors.job import Job
+from hpsearch.executors.job import Job, Room
 from hpsearch.trial import Assignment, Control, Done, Outcome, Place, Report, TrialState, Wait
 
 TICK_S = 0.1
@@ -19,12 +20,13 @@ PRELOAD = ("hpsearch.training.preload", "hpsearch.executors.worker")
 
 
 class ProcessExecutor:
-    """`workers` places, each with a worker process of its own once it has something to do."""
+    """Places with a worker process each, once it has something to do; by default as many as the cores allow."""
 
-    def __init__(self, job: Job, workers: int) -> None:
+    def __init__(self, job: Job, room: Room) -> None:
         self._job = job
         task = type(job.task).__module__
         self._server = ForkServer((*PRELOAD, *([task] if task.startswith("hpsearch.") else [])), job.logs / "workers.log")
+        workers = room.workers or max(1, (os.cpu_count() or 1) // room.resources.cpus)
         self._slots = [_Slot(Place(f"worker-{i + 1}")) for i in range(workers)]
 
     def __enter__(self) -> Self:

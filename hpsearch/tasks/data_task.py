@@ -101,6 +101,20 @@ class DataTask(ABC, Generic[RawT]):
         return digest
 
     @property
+    def folder(self) -> Path | None:
+        """See Task."""
+        return None if self.prepared is None else self.prepared.folder
+
+    @property
+    def code(self) -> Path | None:
+        """See Task: there is none."""
+        return None
+
+    def move(self, folder: Path) -> None:
+        """See Task."""
+        self.prepared = Prepared(folder, self.meta)
+
+    @property
     def warnings(self) -> Sequence[str]:
         """See Task. Found when the data were prepared, and kept with them."""
         found: Sequence[str] = self.meta["warnings"]

@@ -36,6 +36,20 @@ class OwnCode:
         return hashlib.sha256("\n".join(self._names).encode()).hexdigest()
 
     @property
+    def folder(self) -> Path | None:
+        """See Task: what the code reads is its own affair."""
+        return None
+
+    @property
+    def code(self) -> Path | None:
+        """See Task."""
+        return self.directory
+
+    def move(self, folder: Path) -> None:
+        """See Task: the code is in `folder`."""
+        self.directory = folder
+
+    @property
     def warnings(self) -> Sequence[str]:
         """See Task: nothing is known of what the code reads."""
         return ()

@@ -36,6 +36,17 @@ class Task(Protocol):
         """SHA-256 of the raw data, once prepared: the same sweep must go on with the same data."""
 
     @property
+    def folder(self) -> Path | None:
+        """Where its prepared data lie; None where it has none."""
+
+    @property
+    def code(self) -> Path | None:
+        """A folder with code of the user's own, which every machine needs that trains; None where there is none."""
+
+    def move(self, folder: Path) -> None:
+        """Use a copy of `folder`, or of `code`, on a machine that does not see the original."""
+
+    @property
     def warnings(self) -> Sequence[str]:
         """What was found in the data, once prepared, that a person should know of: a sentence each."""
 

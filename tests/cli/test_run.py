@@ -127,12 +127,17 @@ def test_4_where_another_controller_holds_the_sweep(hp, copied, finished):
     assert "small" in ran.err
 
 
-def test_address_is_refused_until_there_are_clusters(hp, sweep_file):
+def test_an_address_is_of_a_cluster(hp, sweep_file):
     ran = hp("run", sweep_file, "--address", "auto")
-    assert (ran.code, "not available yet" in ran.err) == (2, True)
+    assert (ran.code, "is of a Ray cluster, and the executor is inline; add --executor ray" in ran.err) == (2, True)
 
 
-@pytest.mark.parametrize("executor", ["ray", "proces"])
+def test_gpus_are_given_out_by_ray(hp, sweep_file):
+    ran = hp("run", sweep_file, "resources.gpus=0.5")
+    assert (ran.code, "resources.gpus is 0.5; use executor ray" in ran.err) == (2, True)
+
+
+@pytest.mark.parametrize("executor", ["simulated", "proces"])
 def test_an_executor_that_is_not_there(hp, sweep_file: Path, executor: str):
     ran = hp("run", sweep_file, "--executor", executor)
     assert ran.code == 2

@@ -5,68 +5,23 @@ from __future__ import annotations
 import dataclasses
 import os
 import signal
-import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import exercises
 import pytest
+from bench import STEPS, Bench, Steadily
 
-from hpsearch.controller import Controller, Rules
+from hpsearch.controller import Controller
 from hpsearch.errors import StoreError
 from hpsearch.events import Begun, Reported
 from hpsearch.executors.inline import InlineExecutor
 from hpsearch.executors.job import Job
 from hpsearch.executors.process import ProcessExecutor
-from hpsearch.ledger import fold, holder
-from hpsearch.ledger.memory import MemoryLedger
-from hpsearch.search.history import History
-from hpsearch.trial import Answer, Continue, Objective, Pause, Resources, Start, Stop, TrialState
+from hpsearch.trial import Pause, Resources, Stop, TrialState
 
-STEPS = 6
-TOTALS = (Objective("total", "maximize"),)
 BOTH = pytest.mark.parametrize("kind", [InlineExecutor, pytest.param(ProcessExecutor, marks=pytest.mark.slow)])
-
-
-class Steadily:
-    """Starts trials of `STEPS` steps; stops or pauses where `answers` says."""
-
-    def __init__(self, answers: dict[tuple[int, int], Answer] | None = None) -> None:
-        self.answers = answers or {}
-
-    def propose(self, history: History) -> Start:
-        return Start({"x": len(history)}, STEPS)
-
-    def judge(self, history: History, reported: Reported) -> Answer:
-        return self.answers.get((reported.trial, reported.step), Continue(STEPS))
-
-
-class Bench:
-    """A sweep on an executor, and what came of it."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.ledger = MemoryLedger()
-        self.sweep = self.ledger.create("s", {}, [])
-        self.controller: Controller | None = None
-
-    def run(self, kind, task=None, *, workers=2, search=None, beside: Callable[[Controller], None] = lambda _: None, **rules) -> History:
-        job = Job(task or exercises.Counts(), self.folder / "checkpoints", self.folder / "logs", 0.0, self.folder / "outputs")
-        lease = self.ledger.acquire(self.sweep.id, "controller", holder(), 60.0)
-        history = fold(self.ledger, self.sweep.id, TOTALS)
-        self.controller = Controller(
-            self.ledger, lease, history, search or Steadily(), Rules(**{"seed": 0, "max_steps": STEPS, "trials": 4, **rules})
-        )
-        with kind(job, workers) as executor:
-            self.controller.open()
-            threading.Thread(target=beside, args=(self.controller,), daemon=True).start()
-            executor.run(self.controller)
-        self.controller.close()
-        return self.controller.history
-
-    def bodies(self, kind):
-        return [event.body for event in self.ledger.events(self.sweep.id) if isinstance(event.body, kind)]
+"""What Ray's executor keeps of it is in test_ray.py, on a cluster."""
 
 
 @pytest.fixture

@@ -1,0 +1,247 @@
+"""Joining a Ray cluster that is there, of our versions, with room for the trials, and with a place for checkpoints that all nodes see."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import platform
+import socket
+import threading
+import time
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import ray
+from ray._private.utils import read_ray_address
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from hpsearch.errors import ClusterError
+from hpsearch.executors.job import Room
+from hpsearch.trial import Resources
+
+CONNECT_S = 5.0
+"""How long a cluster's head may take to accept a connection."""
+
+RAYLET_S = 2.0
+"""The same of a node's raylet, while trials of other nodes wait for the answer."""
+
+KNOCK_S, LOST_S = 2.0, 20.0
+"""How often to see whether the head is there, and after how long without an answer it counts as lost."""
+
+LOOK_S = 60.0
+"""How long a node may take to answer what it has: it starts a process for that."""
+
+
+def join(room: Room, code: Path | None) -> None:
+    """Become the driver of the cluster at `room.address`, or of a new one of this machine alone.
+
+    Args:
+        code: a folder with the user's own code, which every node gets a copy of.
+
+    Raises:
+        ClusterError: there is none, or it does not let us in.
+    """
+    address = room.address or os.environ.get("RAY_ADDRESS")
+    options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+    if address is None:
+        workers = room.workers or max(1, (os.cpu_count() or 1) // room.resources.cpus)
+        ray.init(address="local", num_cpus=workers * room.resources.cpus, include_dashboard=False, **options)
+        return
+    if code is not None:
+        options["runtime_env"] = {"working_dir": str(code)}
+    _check_answers(address)
+    try:
+        ray.init(address=address, **options)
+    except (ConnectionError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
+        raise ClusterError(f"the Ray cluster at {address} cannot be joined: {_reason(error)}") from None
+
+
+def _check_answers(address: str) -> None:
+    """A cluster that is not there would be waited for for many minutes."""
+    where = address if ":" in address else _last_started()
+    if where is None:
+        return  # auto: Ray itself says at once that there is none
+    try:
+        _knock(where)
+    except (OSError, ValueError) as error:
+        raise ClusterError(
+            f"no Ray cluster answers at {address} ({error}); start one with `ray start --head`, or mend the address"
+        ) from None
+
+
+def _last_started() -> str | None:
+    """Where a cluster of this machine is, or was: Ray keeps a note that outlives it, and would wait for it for minutes."""
+    return read_ray_address() or None
+
+
+def _reason(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    if isinstance(error, ConnectionError) and "Failed to connect" in text:
+        return (
+            "it answers, and does not let us in; its token must be in the file that RAY_AUTH_TOKEN_PATH names (with RAY_AUTH_MODE=token), "
+            f"and its Ray must be {ray.__version__}, as here"
+        )
+    if isinstance(error, ConnectionError):
+        return "there is none on this machine; start one with `ray start --head`, or give its address as HOST:PORT"
+    return text[:500]
+
+
+class HeadWatch(threading.Thread):
+    """Knocks at the cluster's head, so that its loss is noticed before Ray, a minute later, ends the process without a word."""
+
+    def __init__(self, address: str) -> None:
+        super().__init__(name="hpsearch-head", daemon=True)
+        self._address = address
+        self._answered_at = time.monotonic()
+        self._stopped = threading.Event()
+
+    def run(self) -> None:
+        while not self._stopped.wait(KNOCK_S):
+            with contextlib.suppress(OSError):
+                _knock(self._address)
+                self._answered_at = time.monotonic()
+
+    def check(self) -> None:
+        """Raises `ClusterError` where the head has not answered for LOST_S."""
+        if time.monotonic() - self._answered_at > LOST_S:
+            raise ClusterError(
+                f"the head of the Ray cluster at {self._address} has not answered for {LOST_S:g} s; start a cluster again, and go on with "
+                "`hpsearch resume`: trials continue from their last checkpoints"
+            )
+
+    def stop(self) -> None:
+        self._stopped.set()
+
+
+def _knock(address: str, timeout_s: float = CONNECT_S) -> None:
+    host, _, port = address.rpartition(":")
+    socket.create_connection((host.strip("[]"), int(port)), timeout=timeout_s).close()
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A node's address and what it has in all, by Ray's names."""
+
+    id: str
+    host: str
+    resources: Mapping[str, float]
+
+    def holds(self, wanted: Resources) -> int:
+        """How many trials fit at a time."""
+        by_cpu = int(self.resources.get("CPU", 0) // wanted.cpus)
+        return by_cpu if not wanted.gpus else min(by_cpu, int(self.resources.get("GPU", 0) / wanted.gpus + 1e-9))
+
+
+def nodes() -> list[Node]:
+    """Those that are alive."""
+    return [Node(each["NodeID"], each["NodeManagerHostname"], each["Resources"]) for each in ray.nodes() if each["Alive"]]
+
+
+def is_there(node_id: str) -> bool:
+    """Whether a node is alive. Ray takes many seconds to say that one is not: so its raylet is knocked at, too."""
+    for node in ray.nodes():
+        if node["NodeID"] == node_id and node["Alive"]:
+            with contextlib.suppress(OSError):
+                _knock(f"{node['NodeManagerAddress']}:{node['NodeManagerPort']}", RAYLET_S)
+                return True
+    return False
+
+
+def places(wanted: Resources, workers: int | None) -> int:
+    """How many trials to run at a time: `workers`, or as many as fit.
+
+    Raises:
+        ClusterError: no node has room for one.
+    """
+    there = nodes()
+    fit = sum(node.holds(wanted) for node in there)
+    if fit == 0:
+        need = f"{wanted.cpus} CPUs" + (f" and {wanted.gpus:g} GPUs" if wanted.gpus else "")
+        have = ", ".join(f"{node.host} has {_shown(node)}" for node in there)
+        raise ClusterError(f"no node of the cluster has room for a trial, which needs {need}: {have}; change resources, or add a node")
+    return workers or fit
+
+
+def _shown(node: Node) -> str:
+    return f"{node.resources.get('CPU', 0):g} CPUs and {node.resources.get('GPU', 0):g} GPUs"
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a node says of itself. `seen`: whether the file that the driver left is there, and can be answered."""
+
+    versions: Mapping[str, str]
+    seen: bool
+
+
+def check_nodes(shared: Path) -> None:
+    """Every node has our versions, and sees the folder `shared` where checkpoints go.
+
+    Raises:
+        ClusterError: one has not; it says which, and what there is.
+    """
+    ours = versions()
+    with _left_in(shared) as probe:
+        for node, found in _ask_all(nodes(), probe):
+            for package, version in ours.items():
+                if found.versions[package] != version:
+                    raise ClusterError(
+                        f"node {node.host} has {package} {found.versions[package]}, and this machine {version}; install the same on all"
+                    )
+            if not found.seen:
+                raise ClusterError(
+                    f"node {node.host} cannot read and write {shared}, where checkpoints go; choose a folder that every node shares"
+                )
+
+
+def versions() -> dict[str, str]:
+    """Of what must be the same on all nodes."""
+    return {"Python": platform.python_version(), **{name: metadata.version(name) for name in ("hpsearch", "torch")}}
+
+
+@contextlib.contextmanager
+def _left_in(shared: Path) -> Iterator[Path]:
+    probe = shared / f".probe-{uuid.uuid4().hex}"
+    try:
+        shared.mkdir(parents=True, exist_ok=True)
+        probe.touch()
+    except OSError as error:
+        raise ClusterError(f"{shared}, where checkpoints go, cannot be written: {error.strerror}; choose another folder") from None
+    try:
+        yield probe
+    finally:
+        for file in shared.glob(f"{probe.name}*"):
+            file.unlink(missing_ok=True)
+
+
+def _ask_all(there: Sequence[Node], probe: Path) -> Iterator[tuple[Node, Found]]:
+    asked = [
+        (node, _look.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node.id, soft=False)).remote(str(probe))) for node in there
+    ]
+    for node, answer in asked:
+        try:
+            yield node, ray.get(answer, timeout=LOOK_S)
+        except ray.exceptions.GetTimeoutError:
+            raise ClusterError(f"node {node.host} has not answered in {LOOK_S:g} s; see its logs, or take it out of the cluster") from None
+        except ray.exceptions.RayError as error:
+            if node.id not in {each.id for each in nodes()}:
+                continue
+            said = str(error).strip().splitlines()[-1]
+            raise ClusterError(f"node {node.host} cannot run hpsearch: {said}; install hpsearch there too") from None
+
+
+@ray.remote(num_cpus=0, max_retries=0)  # type: ignore[untyped-decorator]
+def _look(probe: str) -> Found:
+    file = Path(probe)
+    try:
+        seen = file.exists()
+        if seen:
+            file.with_name(f"{file.name}-{uuid.uuid4().hex}").touch()
+    except OSError:
+        seen = False
+    return Found(versions(), seen)

@@ -1,0 +1,345 @@
+"""Sweeps on a real cluster of several raylets on this machine, some of which are killed."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import exercises
+import pytest
+from bench import Bench, Steadily
+
+from hpsearch.controller import Controller
+from hpsearch.errors import ClusterError
+from hpsearch.events import Begun, Reported
+from hpsearch.trial import Pause, Stop, TrialState
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.cluster,
+    pytest.mark.timeout(300),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+
+COMMAND = Path(sys.executable).with_name("hpsearch")
+TOTAL = [1, 3, 6, 10, 15, 21]
+
+
+class Cluster:
+    """Raylets on this machine, with a token of their own; each is a process tree that can be killed."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.token = folder / "token"
+        self.token.write_text(secrets.token_hex(32))
+        self.token.chmod(0o600)
+        self.nodes: list[subprocess.Popen[bytes]] = []
+        self.port = free_port()
+        self.address = f"{own_address()}:{self.port}"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {
+            **{name: value for name, value in os.environ.items() if not name.startswith(("HPSEARCH_", "MLFLOW_", "RAY_"))},
+            "RAY_AUTH_MODE": "token",
+            "RAY_AUTH_TOKEN_PATH": str(self.token),
+            "RAY_USAGE_STATS_ENABLED": "0",
+            "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep),
+        }
+
+    def start(self, cpus: int = 2) -> subprocess.Popen[bytes]:
+        """Another node; the first is the head."""
+        role = ["--address", self.address] if self.nodes else ["--head", "--port", str(self.port), "--include-dashboard=false"]
+        words = [COMMAND.with_name("ray"), "start", "--block", *role, "--num-cpus", str(cpus), "--object-store-memory", "100000000"]
+        with (self.folder / f"node-{len(self.nodes)}.log").open("wb") as log:
+            node = subprocess.Popen(words, env=self.environment, stdout=log, stderr=log, start_new_session=True)
+        self.nodes.append(node)
+        deadline = time.monotonic() + 60  # two at once would choose the same ports
+        while "Ray runtime started" not in (said := Path(log.name).read_text()):
+            assert time.monotonic() < deadline, said[-2000:]
+            time.sleep(0.1)
+        return node
+
+    def stop(self) -> None:
+        for node in self.nodes:
+            kill_tree(node)
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("", 0))
+        return int(listener.getsockname()[1])
+
+
+def own_address() -> str:
+    """What Ray makes of 127.0.0.1. Ray itself is not asked: it must find the cluster's token when it is imported."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))  # nothing is sent
+        except OSError:
+            return "127.0.0.1"
+        return str(probe.getsockname()[0])
+
+
+def kill_tree(process: subprocess.Popen[bytes]) -> None:
+    """SIGKILL for a node and all that runs on it."""
+    import psutil
+
+    try:
+        family = [*psutil.Process(process.pid).children(recursive=True), psutil.Process(process.pid)]
+    except psutil.NoSuchProcess:
+        return
+    for each in family:
+        try:
+            each.kill()
+        except psutil.NoSuchProcess:
+            continue
+    process.wait()
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """A head without places, and three nodes with two each."""
+    made = Cluster(tmp_path_factory.mktemp("cluster"))
+    try:
+        made.start(cpus=0)
+        for _ in range(3):
+            made.start()
+        wait_for_cpus(made, 6)
+        with pytest.MonkeyPatch.context() as patch:
+            for name in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN_PATH", "PYTHONPATH"):
+                patch.setenv(name, made.environment[name])
+            patch.setenv("RAY_ADDRESS", made.address)
+            yield made
+    finally:
+        made.stop()
+
+
+def wait_for_cpus(cluster: Cluster, cpus: int) -> None:
+    code = f"""
+import ray, time
+ray.init(log_to_driver=False, logging_level="ERROR")
+deadline = time.monotonic() + 60
+while ray.cluster_resources().get("CPU", 0) < {cpus} and time.monotonic() < deadline:
+    time.sleep(0.2)
+print(ray.cluster_resources().get("CPU"))
+"""
+    environment = {**cluster.environment, "RAY_ADDRESS": cluster.address}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=120, check=False)
+    assert done.stdout.strip() == f"{float(cpus)}", done.stderr[-2000:]
+
+
+@pytest.fixture
+def bench(cluster: Cluster, tmp_path: Path) -> Bench:
+    """On the cluster, as a driver of it."""
+    return Bench(tmp_path)
+
+
+def ray_executor():
+    from hpsearch.executors.ray import RayExecutor
+
+    return RayExecutor
+
+
+def first_report(bench: Bench, step: int = 1) -> int:
+    """Waits for a report of this step; its trial."""
+    while not (found := [body for body in bench.bodies(Reported) if body.step >= step]):
+        time.sleep(0.01)
+    return found[0].trial
+
+
+def test_short_trials_use_every_place_of_every_node(bench):
+    history = bench.run(ray_executor(), exercises.Counts(step_s=0.05), trials=36, workers=None)
+    assert [t.state for t in history] == [TrialState.COMPLETED] * 36
+    assert all([r["total"] for r in t.reports] == TOTAL for t in history)
+    assert len({begun.worker for begun in bench.bodies(Begun)}) == 6, "six workers for six places, which live on from trial to trial"
+
+
+def test_the_contract_of_executors(bench, tmp_path):
+    """A stop, a pause, an exception, a time-out, and what is printed: one sweep after another on one cluster."""
+    search = Steadily({(1, 3): Stop("worse"), (2, 2): Pause()})
+    history = bench.run(ray_executor(), exercises.Counts(step_s=1.0), search=search, trials=3)
+    assert [str(t.state) for t in history] == ["completed", "pruned", "paused"]
+    assert (history.trials[1].step, history.trials[1].reason) == (3, "worse")
+    assert history.trials[2].checkpoint.step in (2, 3), "where the answer took longer than a fiftieth of the epoch, a step later"
+    assert (tmp_path / "logs" / "trial-00001.log").read_text() == "attempt 1 begins after step 0\n"
+    failing = Bench(tmp_path / "failing").run(ray_executor(), exercises.Raises(), trials=2, retries=0)
+    assert [t.state for t in failing] == [TrialState.FAILED] * 2
+    assert "ValueError: no step 1 for trial 1" in failing.trials[1].reason
+    hanging = Bench(tmp_path / "hanging").run(ray_executor(), exercises.Hangs(), trials=3, timeout_s=4.0, retries=0)
+    assert [str(t.state) for t in hanging] == ["timed_out", "completed", "completed"]
+
+
+def test_a_first_interrupt_ends_in_order_and_the_next_run_goes_on_from_there(bench):
+    def interrupt(controller: Controller) -> None:
+        first_report(bench, step=2)
+        controller.interrupt()
+
+    history = bench.run(ray_executor(), exercises.Counts(step_s=0.2), beside=interrupt)
+    begun = [t for t in history if t.step]
+    assert begun
+    assert {t.state for t in begun} == {TrialState.WAITING}
+    history = bench.run(ray_executor())
+    assert [t.state for t in history] == [TrialState.COMPLETED] * 4
+    assert all([r["total"] for r in t.reports] == TOTAL for t in history)
+
+
+def test_a_killed_worker_costs_an_attempt_and_nothing_else(bench):
+    history = bench.run(ray_executor(), exercises.DiesOnce(step_s=0.3), trials=3)
+    assert [(t.state, t.attempt) for t in history] == [(TrialState.COMPLETED, 2)] * 3
+    assert all([r["total"] for r in t.reports] == TOTAL for t in history)
+    assert [b.from_step for b in bench.bodies(Begun) if b.attempt == 2] == [3] * 3, "goes on from the last checkpoint"
+
+
+def test_a_node_that_is_killed_gives_its_trials_back(bench, cluster):
+    """They are no failures of theirs: `retries` is 0."""
+    node = cluster.start()
+    wait_for_cpus(cluster, 8)
+
+    def kill(_: Controller) -> None:
+        while len({body.trial for body in bench.bodies(Reported) if body.step >= 2}) < 8:
+            time.sleep(0.01)
+        kill_tree(node)
+
+    history = bench.run(ray_executor(), exercises.Counts(step_s=1.0), trials=8, workers=8, retries=0, beside=kill)
+    assert [t.state for t in history] == [TrialState.COMPLETED] * 8
+    assert all([r["total"] for r in t.reports] == TOTAL for t in history)
+    again = [b for b in bench.bodies(Begun) if b.attempt == 2]
+    assert len(again) == 2, "the two that were on the node"
+    assert all(b.from_step > 0 for b in again)
+
+
+def test_a_cluster_without_room_says_what_there_is(bench):
+    from hpsearch.trial import Resources
+
+    with pytest.raises(ClusterError, match=r"no node of the cluster has room for a trial, which needs 9 CPUs: .* has 2 CPUs and 0 GPUs"):
+        bench.run(ray_executor(), resources=Resources(cpus=9))
+    with pytest.raises(ClusterError, match=r"needs 1 CPUs and 0.5 GPUs"):
+        bench.run(ray_executor(), resources=Resources(gpus=0.5))
+
+
+def test_a_node_of_another_version_is_named(bench, monkeypatch):
+    from hpsearch.executors import ray_cluster
+
+    ours = ray_cluster.versions()
+    monkeypatch.setattr(ray_cluster.metadata, "version", lambda name: "9.9" if name == "hpsearch" else ours[name])
+    with pytest.raises(ClusterError, match=rf"node .* has hpsearch {ours['hpsearch']}, and this machine 9.9; install the same on all"):
+        bench.run(ray_executor())
+
+
+SWEEP = """
+name: on-ray
+task: {kind: classification, data: digits, model: mlp}
+objective: {metric: val_accuracy, goal: maximize}
+space:
+  learning_rate: {min: 1.0e-4, max: 0.1, log: true}
+  hidden_units: {min: 16, max: 64, log: true}
+baseline:
+  - {learning_rate: 0.001, hidden_units: 32}
+training: {epochs: 6, checkpoint_every: 0.05s}
+search: {seed: 3, scheduler: {kind: median, n_startup_trials: 4, n_warmup_steps: 2}}
+budget: {trials: 24}
+resources: {executor: ray, retries: 0}
+"""
+
+
+def command(folder: Path, cluster: Cluster, *words: str) -> subprocess.Popen[str]:
+    environment = {**cluster.environment}
+    return subprocess.Popen([str(COMMAND), *words], cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def finished(process: subprocess.Popen[str]) -> dict[str, object]:
+    out, err = process.communicate(timeout=200)
+    assert process.returncode == 0, err[-3000:]
+    assert "Traceback" not in out + err
+    result: dict[str, object] = json.loads(out.splitlines()[-1])
+    return result
+
+
+def check_whole(folder: Path) -> None:
+    """24 trials, once each, in the ledger and in MLflow; and the ledger's decisions are what the search says again."""
+    import contextlib
+
+    from hpsearch import ledger as ledgers
+    from hpsearch.config import SweepConfig
+    from hpsearch.plan import make_plan
+    from hpsearch.search.replay import replay
+
+    with contextlib.closing(ledgers.open(f"sqlite:///{folder}/.hpsearch/ledger.db")) as ledger:
+        sweep = ledger.find("on-ray")
+        config = SweepConfig.from_json(sweep.config)
+        history = ledgers.fold(ledger, sweep.id, config.objectives)
+        assert sorted(history.trials) == list(range(24))
+        assert {str(t.state) for t in history} <= {"completed", "pruned"}
+        plan = make_plan(config)
+        assert replay(ledger.events(sweep.id), plan.search(config.budget.trials), config.objectives) == []
+    import mlflow
+
+    client = mlflow.MlflowClient(f"sqlite:///{folder}/.hpsearch/mlflow.db")
+    experiment = client.get_experiment_by_name("on-ray")
+    children = [run for run in client.search_runs([experiment.experiment_id], max_results=100) if "mlflow.parentRunId" in run.data.tags]
+    assert len(children) == 24
+    assert {run.info.status for run in children} <= {"FINISHED", "KILLED"}
+
+
+def test_a_sweep_survives_its_driver_and_its_head(tmp_path):
+    cluster = Cluster(tmp_path)
+    try:
+        cluster.start()
+        interrupt_twice(cluster, tmp_path)
+    finally:
+        cluster.stop()
+    anew = Cluster(tmp_path)
+    try:
+        anew.start()
+        finished(command(tmp_path, anew, "resume", "on-ray", "--address", anew.address, "--json"))
+    finally:
+        anew.stop()
+    check_whole(tmp_path)
+
+
+def interrupt_twice(cluster: Cluster, tmp_path: Path) -> None:
+    """Kill the driver; then, under another one, the head."""
+    (tmp_path / "on-ray.yaml").write_text(SWEEP)
+    driver = command(tmp_path, cluster, "run", "on-ray.yaml", "--address", cluster.address, "--json")
+    assert driver.stderr is not None
+    for line in driver.stderr:
+        if line.startswith("[3/24]"):
+            break
+    driver.kill()
+    driver.communicate()
+    second = command(tmp_path, cluster, "resume", "on-ray", "--address", cluster.address, "--json")
+    assert second.stderr is not None
+    for line in second.stderr:
+        if line.startswith("[8/24]"):
+            break
+    kill_tree(cluster.nodes[0])  # the head: no cluster any more
+    out, err = second.communicate(timeout=200)
+    assert second.returncode in (1, 3), "1 where Ray itself ends the driver, whose raylet is gone"
+    assert "Traceback" not in out + err
+
+
+def test_a_wrong_token_is_told_in_seconds(tmp_path):
+    (tmp_path / "on-ray.yaml").write_text(SWEEP)
+    cluster = Cluster(tmp_path)
+    try:
+        cluster.start()
+        wrong = tmp_path / "wrong"
+        wrong.write_text(secrets.token_hex(32))
+        wrong.chmod(0o600)
+        environment = {**cluster.environment, "RAY_AUTH_TOKEN_PATH": str(wrong)}
+        run = [str(COMMAND), "run", "on-ray.yaml", "--address", cluster.address]
+        done = subprocess.run(run, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=100, check=False)
+    finally:
+        cluster.stop()
+    assert done.returncode == 3, done.stderr
+    assert "does not let us in; its token must be in the file that RAY_AUTH_TOKEN_PATH names" in done.stderr
+    assert cluster.token.read_text() not in done.stderr
+    assert "Traceback" not in done.stdout + done.stderr

@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,11 +19,12 @@ ROOT = HERE.parent
 
 @dataclass(frozen=True)
 class SweepRun:
-    """A command from its start to its exit; `begun_s` and `ended_s` of each trial in order of their time, from the ledger's clock."""
+    """A command from its start to its exit; the times of each begin, report and end, in order, from the ledger's clock."""
 
     wall_s: float
     result: Mapping[str, Any]
     begun_s: tuple[float, ...]
+    reported_s: tuple[float, ...]
     ended_s: tuple[float, ...]
 
 
@@ -43,10 +44,12 @@ def run_hpsearch(folder: Path, *words: str) -> dict[str, Any]:
     return said
 
 
-def run_sweep(file: str, trials: int, home: Path, watch: Callable[[int], None] = lambda _: None) -> SweepRun:
-    """Run `benchmarks/FILE`; `watch` is called with the command's pid every 50 ms while it runs."""
+def run_sweep(
+    file: str, trials: int, home: Path, watch: Callable[[int], None] = lambda _: None, *, changes: Sequence[str] = ()
+) -> SweepRun:
+    """Run `benchmarks/FILE`, with `changes` (KEY=VALUE); `watch` is called with the command's pid every 50 ms while it runs."""
     script = str(Path(sys.executable).with_name("hpsearch"))
-    command = [script, "run", str(HERE / file), f"budget.trials={trials}", "--home", str(home), "--json"]
+    command = [script, "run", str(HERE / file), f"budget.trials={trials}", *changes, "--home", str(home), "--json"]
     began = time.perf_counter()
     with (home.parent / "stderr").open("w+") as errors:
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True, env=environment(), cwd=home.parent)
@@ -63,12 +66,11 @@ def run_sweep(file: str, trials: int, home: Path, watch: Callable[[int], None] =
     return SweepRun(wall_s, result, *_times(home, result["sweep"]))
 
 
-def _times(home: Path, name: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
+def _times(home: Path, name: str) -> Iterator[tuple[float, ...]]:
     from hpsearch import ledger
-    from hpsearch.events import Begun, Ended
+    from hpsearch.events import Begun, Ended, Reported
 
     with contextlib.closing(ledger.open(f"sqlite:///{home / 'ledger.db'}")) as opened:
         events = opened.events(opened.find(name).id)
-    begun = tuple(event.at_ms / 1000 for event in events if isinstance(event.body, Begun))
-    ended = tuple(event.at_ms / 1000 for event in events if isinstance(event.body, Ended))
-    return begun, ended
+    for kind in (Begun, Reported, Ended):
+        yield tuple(event.at_ms / 1000 for event in events if isinstance(event.body, kind))

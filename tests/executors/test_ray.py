@@ -289,6 +289,51 @@ def check_whole(folder: Path) -> None:
     assert {run.info.status for run in children} <= {"FINISHED", "KILLED"}
 
 
+ONE_BY_ONE = ["budget.trials=12", "resources.workers=1"]
+"""So that a trial's end, which proposals depend on, comes before the next one's begin on either executor."""
+
+
+def test_a_sweep_is_the_same_in_processes_and_on_three_nodes(cluster, tmp_path):
+    file = str(Path(__file__).parents[2] / "search_spaces" / "digits_mlp.yaml")
+    seen = {}
+    for executor, more in {"process": [], "ray": ["--address", cluster.address]}.items():
+        folder = tmp_path / executor
+        folder.mkdir()
+        finished(command(folder, cluster, "run", file, *ONE_BY_ONE, "--executor", executor, *more, "--json"))
+        seen[executor] = (trials_of_ledger(folder), trials_of_mlflow(folder))
+    assert len(seen["ray"][0]) == 12
+    assert seen["ray"] == seen["process"]
+
+
+def trials_of_ledger(folder: Path) -> list[object]:
+    """All but times and workers."""
+    import contextlib
+
+    from hpsearch import ledger as ledgers
+    from hpsearch.config import SweepConfig
+
+    with contextlib.closing(ledgers.open(f"sqlite:///{folder}/.hpsearch/ledger.db")) as ledger:
+        sweep = ledger.find("digits-mlp")
+        history = ledgers.fold(ledger, sweep.id, SweepConfig.from_json(sweep.config).objectives)
+        return [(t.number, t.kind, t.parameters, t.seed, t.state, t.reason, t.attempt, t.reports) for t in history]
+
+
+def trials_of_mlflow(folder: Path) -> dict[str, object]:
+    """Parameters, curves and states, by trial."""
+    import mlflow
+
+    client = mlflow.MlflowClient(f"sqlite:///{folder}/.hpsearch/mlflow.db")
+    experiment = client.get_experiment_by_name("digits-mlp")
+    picture = {}
+    for run in client.search_runs([experiment.experiment_id], max_results=100):
+        if "mlflow.parentRunId" in run.data.tags:
+            curves = {key: [(m.step, m.value) for m in client.get_metric_history(run.info.run_id, key)] for key in run.data.metrics}
+            assert curves["val_accuracy"]
+            timeless = {key: curve for key, curve in curves.items() if "second" not in key and not key.startswith("system/")}
+            picture[run.info.run_name] = (run.info.status, run.data.params, run.data.tags["hpsearch.state"], timeless)
+    return picture
+
+
 def test_a_sweep_survives_its_driver_and_its_head(tmp_path):
     cluster = Cluster(tmp_path)
     try:

@@ -6,16 +6,17 @@ import importlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hpsearch.config import SweepConfig
 from hpsearch.config.home import Home
 from hpsearch.config.sections import BudgetConfig, DataConfig
 from hpsearch.controller import Rules
-from hpsearch.errors import ConfigError, DataError, InputError, unknown
+from hpsearch.errors import ConfigError, DataError, InputError, StorageError, unknown
 from hpsearch.events import TrialCreated
 from hpsearch.executors import EXECUTORS
-from hpsearch.executors.job import Job, Room
+from hpsearch.executors.job import Job, Room, checkpoints_of
 from hpsearch.models import MODELS
 from hpsearch.models.hyperparameter import Hyperparameter
 from hpsearch.search import OptunaSearch, check_search
@@ -23,6 +24,8 @@ from hpsearch.space import Categorical, Parameter
 from hpsearch.tasks import TASKS, Labelled, Task, TaskEntry, own_code_plan
 from hpsearch.training.diagnostics_plan import DIAGNOSTIC_METRICS
 from hpsearch.training.hyperparameters import TRAINING_HYPERPARAMETERS
+from hpsearch.training.s3 import check_url, is_url
+from hpsearch.training.storage import probe, reason
 from hpsearch.trial import Executor, Json, Resources, TrialKind, derive_seed
 
 if TYPE_CHECKING:
@@ -66,13 +69,33 @@ class Plan:
     def executor(self, home: Home) -> Executor:
         """Where the file (or the command line) wants the trials to run."""
         name, resources = self.config.name, self.config.resources
-        job = Job(self.task, home.checkpoints / name, home.logs / name, self.config.training.checkpoint_every, home.outputs / name)
+        job = Job(
+            self.task,
+            checkpoints_of(self.config, home),
+            home.logs / name,
+            self.config.training.checkpoint_every,
+            home.outputs / name,
+            None if self.config.storage is None else home.checkpoints / name,
+        )
         room = Room(resources.workers, Resources(resources.cpus, resources.gpus), self.address)
         target = EXECUTORS[self.executor_name]
         assert target is not None
         module, _, kind = target.partition(":")
         executor: Executor = getattr(importlib.import_module(module), kind)(job, room)
         return executor
+
+    def check_storage(self, home: Home) -> None:
+        """Write to where checkpoints go, and read there. Raises `StorageError`."""
+        if self.config.storage is None:
+            return  # the home was made, or is there
+        where = checkpoints_of(self.config, home)
+        try:
+            probe(where)
+        except OSError as error:
+            cure = (
+                "see that credentials, endpoint and bucket are right" if is_url(str(where)) else "mend its rights, or choose another folder"
+            )
+            raise StorageError(f"{where}, where checkpoints go, cannot be written and read: {reason(error)}; {cure}") from None
 
     def prepare(self, home: Home) -> None:
         """Bring the data to the workers' machine, and check what needs them. Raises `DataError`, `ConfigError`."""
@@ -123,6 +146,7 @@ def make_plan(config: SweepConfig, executor: str | None = None, address: str | N
         _check_hyperparameters(config, _hyperparameters(config, entry))
         _check_metrics(config, entry)
     _refuse_what_is_to_come(config)
+    _check_storage(config)
     name = config.resources.executor if executor is None else executor
     with _at(config, "resources.executor") if executor is None else _at_the_command_line(f"--executor {executor}"):
         _check_executor(name)
@@ -298,7 +322,6 @@ def _refuse_what_is_to_come(config: SweepConfig) -> None:
     """What the sweep file can say already, and nothing does yet: refused, never ignored."""
     to_come = {
         "winner.top": config.winner.top > 0,
-        "storage": config.storage is not None,
         "tracking.register": config.tracking.register is not None,
         "training.precision": config.training.precision != "fp32",
     }
@@ -306,6 +329,23 @@ def _refuse_what_is_to_come(config: SweepConfig) -> None:
         with _at(config, key):
             if asked:
                 raise InputError("is not available yet; leave it out")
+
+
+def _check_storage(config: SweepConfig) -> None:
+    if config.storage is None:
+        return
+    with _at(config, "storage"):
+        if is_url(config.storage):
+            check_url(config.storage)
+        else:
+            _check_tilde(config.storage)
+
+
+def _check_tilde(path: str) -> None:
+    try:
+        Path(path).expanduser()
+    except RuntimeError as error:
+        raise InputError(f"cannot tell whose home {path} is: {error}; give the path in full") from None
 
 
 def _search_arguments(config: SweepConfig) -> dict[str, Any]:

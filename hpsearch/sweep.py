@@ -77,6 +77,7 @@ def run(
         LeaseHeld: another process runs the sweep.
         StoreError: the ledger cannot be reached.
         ClusterError: the Ray cluster cannot be reached, or has not what a trial needs.
+        StorageError: the file's `storage` cannot be reached, or not be written.
     """
     plan = make_plan(config, executor, address)
     place = Home.find(home, store)
@@ -125,6 +126,7 @@ class _Run:
         if self.found is not None and self._is_finished(self.found, extension):
             return self._result(self.found, self._catch_up(self.found), 0.0, finished_before=True)
         self._refuse_if_held()
+        self.plan.check_storage(self.home)
         executor = self.plan.executor(self.home)
         with self._projector() as projector, executor:  # mlflow and torch are imported meanwhile
             self.plan.prepare(self.home)

@@ -30,9 +30,10 @@ def run_assignment(
     task: Trains,
     assignment: Assignment,
     channel: Channel,
-    checkpoint_folder: Path,
+    checkpoints: Path | str,
     *,
     checkpoint_every_s: float = 10.0,
+    folder: Path | None = None,
     outputs: Path | None = None,
 ) -> Outcome:
     """Trains until the assignment ends: COMPLETED, PAUSED, PRUNED, DIVERGED, OUT_OF_MEMORY or FAILED.
@@ -40,14 +41,22 @@ def run_assignment(
     The traceback of an error goes to standard error, the outcome's reason is one line.
 
     Args:
-        checkpoint_folder: this trial's own.
+        checkpoints: where this trial keeps them: a folder or an s3:// URL of its own.
         checkpoint_every_s: seconds between checkpoints that nothing else calls for.
-        outputs: this trial's own folder for artifacts; by default a folder beside its checkpoints.
+        folder: this trial's own on this machine; by default that of its checkpoints, if they are on a disk.
+        outputs: this trial's own folder for artifacts; by default a folder in that one.
     """
     if torch.get_num_threads() != assignment.resources.cpus:
         torch.set_num_threads(assignment.resources.cpus)
-    store = CheckpointStore(checkpoint_folder)
-    trial = Trial(assignment, channel, store, checkpoint_every_s=checkpoint_every_s, objectives=task.objectives, outputs=outputs)
+    trial = Trial(
+        assignment,
+        channel,
+        CheckpointStore(checkpoints),
+        checkpoint_every_s=checkpoint_every_s,
+        objectives=task.objectives,
+        folder=folder,
+        outputs=outputs,
+    )
     try:
         task.run(trial)
     except Diverged as error:

@@ -16,10 +16,15 @@ import torch
 from hpsearch.errors import CheckpointError, InputError
 from hpsearch.training.artifacts import ArtifactFolder
 from hpsearch.training.checkpoint import CheckpointStore
+from hpsearch.training.s3 import is_url
+from hpsearch.training.storage import reason
 from hpsearch.trial import Answer, Assignment, Checkpoint, Continue, Json, Objective, Outcome, Report, Stop, TrialState, derive_seed
 
 StateOf: TypeAlias = Callable[[], Mapping[str, Any] | None]
 """Gives what a checkpoint is to hold."""
+
+OUTAGE_SHARE = 0.1
+"""How much of a training's time it may wait for a storage that fails: then no checkpoint is tried for so long."""
 
 
 class Diverged(Exception):
@@ -47,6 +52,7 @@ class Trial:
         *,
         checkpoint_every_s: float = 10.0,
         objectives: Sequence[Objective] = (),
+        folder: Path | None = None,
         outputs: Path | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -61,7 +67,10 @@ class Trial:
         """How it ended; None while it goes on."""
         self._channel = channel
         self._checkpoints = checkpoints
-        self._outputs = ArtifactFolder(outputs or checkpoints.folder / "outputs")
+        assert folder is not None or not is_url(str(checkpoints.location)), "what lies on no disk needs a folder beside it"
+        self.folder = folder or Path(checkpoints.location)
+        """The trial's own on this machine; it need not be there yet."""
+        self._outputs = ArtifactFolder(outputs or self.folder / "outputs")
         self._every_s = checkpoint_every_s
         self._clock = clock
         self._generators: dict[str, torch.Generator] = {}
@@ -72,7 +81,7 @@ class Trial:
         self._expected: tuple[str, ...] | None = None
         self._keeps_checkpoints = True
         self._best: dict[str, float] | None = None
-        self._began = self._saved_at = clock()
+        self._began = self._saved_at = self._saves_from = clock()
 
     @property
     def number(self) -> int:
@@ -85,11 +94,6 @@ class Trial:
     @property
     def seed(self) -> int:
         return self.assignment.seed
-
-    @property
-    def folder(self) -> Path:
-        """The trial's own on this machine, where its checkpoints lie too; it need not be there yet."""
-        return self._checkpoints.folder
 
     def generator(self, name: str, device: torch.device | str = "cpu") -> torch.Generator:
         """The trial's own random numbers for one purpose ("init", "order", "dropout", …); the same object each time.
@@ -141,7 +145,7 @@ class Trial:
     def report(self, step: int, metrics: Mapping[str, float], checkpoint: StateOf | None = None) -> None:
         """Tells a completed step's metrics; `checkpoint` gives a state dict, and is only called when a checkpoint is due.
 
-        Where it gives None there is nothing to save now, and the checkpoint before stays the latest.
+        Where it gives None there is nothing to save now, and the checkpoint before stays the latest; so too where it cannot be written.
 
         Raises:
             Diverged: a loss or an objective is not finite. The report is sent first.
@@ -161,7 +165,7 @@ class Trial:
             raise Diverged(self.outcome.reason)
         last = step == self.until_step or self._finish is not None
         improved = self._note_best(step, numbers)
-        due = last or improved or self._is_due(step)
+        due = last or ((improved or self._is_due(step)) and self._clock() >= self._saves_from)
         saved = self._save(step, checkpoint) if due and checkpoint is not None else None
         self._obey(self._channel.report(Report(step, numbers, duration_s, saved), last=last), step, checkpoint)
 
@@ -220,8 +224,15 @@ class Trial:
             return None
         generators = self._generator_states | {name: generator.get_state() for name, generator in self._generators.items()}
         whole = {"of": self._identity(), "state": dict(content), "generators": generators, "best": self._best}
-        self.checkpoint = self._checkpoints.save(step, whole, keep=None if self._best is None else int(self._best["step"]))
-        self._saved_at = self._clock()
+        began = self._clock()
+        try:
+            self.checkpoint = self._checkpoints.save(step, whole, keep=None if self._best is None else int(self._best["step"]))
+        except OSError as error:
+            print(f"checkpoint of step {step} cannot be saved: {reason(error)}; training goes on without it", file=sys.stderr)
+            self._saves_from = self._clock() + (self._clock() - began) / OUTAGE_SHARE
+            return None
+        finally:
+            self._saved_at = self._clock()
         return self.checkpoint
 
     def _is_due(self, step: int) -> bool:

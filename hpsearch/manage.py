@@ -6,6 +6,7 @@ import contextlib
 import shutil
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 from hpsearch import ledger as ledgers
 from hpsearch.config import SweepConfig
@@ -80,15 +81,20 @@ def delete(ledger: Ledger, home: Home, name: str) -> None:
         StorageError: its checkpoints lie where they cannot be removed now; all else is gone.
     """
     sweep = ledger.find(name)
-    checkpoints = checkpoints_of(config_of(sweep), home)
+    elsewhere = checkpoints_of(config_of(sweep), home) if sweep.config.get("storage") else None
     ledger.delete(sweep.id)
     for folder in (home.checkpoints, home.logs, home.outputs, home.data):
         shutil.rmtree(folder / name, ignore_errors=True)
+    if elsewhere is not None:
+        _forget_checkpoints(name, elsewhere)
+
+
+def _forget_checkpoints(name: str, location: Path | str) -> None:
     try:
-        forget_checkpoints(checkpoints)
+        forget_checkpoints(location)
     except OSError as error:
         raise StorageError(
-            f"{name!r} is deleted, but for its checkpoints in {checkpoints}: they cannot be removed: {reason(error)}; remove them yourself"
+            f"{name!r} is deleted, but for its checkpoints in {location}: they cannot be removed: {reason(error)}; remove them yourself"
         ) from None
 
 

@@ -29,12 +29,13 @@ def train(trial):
 COMMAND = """
 import json, os, pathlib, sys, time
 
-state = pathlib.Path(os.environ["HPSEARCH_CHECKPOINT_FOLDER"], "total.txt")
-total = float(state.read_text()) if state.exists() else 0.0
-for step in range(int(os.environ["HPSEARCH_FROM_STEP"]) + 1, int(os.environ["HPSEARCH_UNTIL_STEP"]) + 1):
+folder = pathlib.Path(os.environ["HPSEARCH_CHECKPOINT_FOLDER"])
+done = int(os.environ["HPSEARCH_FROM_STEP"])
+total = float((folder / f"{done}.txt").read_text()) if done else 0.0
+for step in range(done + 1, int(os.environ["HPSEARCH_UNTIL_STEP"]) + 1):
     time.sleep(0.05)
     total += step * float(sys.argv[1])
-    state.write_text(str(total))
+    (folder / f"{step}.txt").write_text(str(total))  # by the time that a checkpoint is made, later steps may lie there too
     print(json.dumps({"total": total}), flush=True)
 """
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import socket
 import subprocess
 import sys
@@ -145,11 +144,6 @@ class OnDisk:
 
     def delete(self, path: str) -> None:
         (self.location / path).unlink()
-
-
-def environment_without_aws() -> dict[str, str]:
-    """Ours, without any credentials of whoever runs the tests."""
-    return {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "HPSEARCH_", "MLFLOW_"))}
 
 
 def _free_port() -> int:

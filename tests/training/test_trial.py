@@ -261,3 +261,22 @@ def test_artifacts_go_to_the_trials_own_folder(tmp_path):
 def test_artifacts_without_a_folder_of_their_own_lie_beside_the_checkpoints(tmp_path):
     trial(tmp_path).save_artifact("samples.png", b"png")
     assert (tmp_path / "trial" / "outputs" / "samples.png").read_bytes() == b"png"
+
+
+def test_an_outage_of_the_storage_costs_a_tenth_of_the_time(tmp_path):
+    clock, tried = Clock(), []
+
+    class Out(CheckpointStore):
+        """Each attempt fails after 2 seconds."""
+
+        def save(self, step, state, keep=None):
+            tried.append(step)
+            clock.now += 2
+            raise OSError("out of order")
+
+    made = Trial(assignment(until=50), Answers(), Out(tmp_path / "trial"), checkpoint_every_s=0.0, clock=clock)
+    for step in made.steps():
+        clock.now += 1
+        made.report(step, {"loss": 1}, checkpoint=lambda: {})
+    assert tried == [1, 21, 41, 50], "20 seconds after each, and at the end"
+    assert made.outcome is None

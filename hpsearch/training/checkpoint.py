@@ -106,7 +106,7 @@ class CheckpointStore:
         there, name = folder_at(checkpoint.uri.rpartition("/")[0]), _name(checkpoint)
         try:
             return there, there.read(name)
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return self._folder, self._folder.read(name)
 
     def _prune(self, keep: int | None) -> None:

@@ -116,9 +116,9 @@ def _s3_of(process: int) -> Any:
     """One for all threads of a process; no connection is used on both sides of a fork."""
     import fsspec
 
-    options = {"connect_timeout": CONNECT_S, "read_timeout": READ_S, "retries": {"total_max_attempts": 1}}
+    options = {"connect_timeout": CONNECT_S, "read_timeout": READ_S, "retries": {"total_max_attempts": TRIES, "mode": "standard"}}
     made = fsspec.filesystem("s3", skip_instance_cache=True, use_listings_cache=False, config_kwargs=options)
-    made.retries = TRIES
+    made.retries = 1  # s3fs would try all of that again, and leaves out a server's own errors
     return made
 
 

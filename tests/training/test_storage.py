@@ -8,7 +8,9 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 import torch
@@ -285,6 +287,39 @@ def test_where_a_server_hangs_it_fails_in_time(s3_server, name):
         (said,) = attempt(s3_server, name, AWS_ENDPOINT_URL=f"http://127.0.0.1:{silent.getsockname()[1]}")
     assert "Read timeout on endpoint" in said or "does not answer in time" in said
     assert time.monotonic() - began < 25
+
+
+class Hiccup(BaseHTTPRequestHandler):
+    """Answers 503 once, and then with an object."""
+
+    asked = 0
+
+    def do_HEAD(self):
+        self.answer(200, 5)
+
+    def do_GET(self):
+        type(self).asked += 1
+        if self.asked == 1:
+            self.answer(503, 0)
+        else:
+            self.answer(200, 5)
+            self.wfile.write(b"found")
+
+    def answer(self, status, size):
+        self.send_response(status)
+        self.send_header("Content-Length", str(size))
+        self.end_headers()
+
+    def log_message(self, *_):
+        """Nothing."""
+
+
+def test_a_server_that_is_out_for_a_moment_is_asked_again(s3_server):
+    with ThreadingHTTPServer(("127.0.0.1", 0), Hiccup) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        said = attempt(s3_server, "read", AWS_ENDPOINT_URL=f"http://127.0.0.1:{server.server_address[1]}")
+        server.shutdown()
+    assert (said, Hiccup.asked) == (["b'found'"], 2)
 
 
 def test_wrong_keys_are_refused(s3_server):

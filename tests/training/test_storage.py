@@ -181,6 +181,7 @@ store.save(2, {"x": torch.zeros(9)})
 """
 
 
+@pytest.mark.slow
 def test_killed_between_data_and_manifest_the_one_before_counts(place):
     done = subprocess.run([sys.executable, "-c", KILLED, str(place.location)], check=False)
     assert done.returncode == -signal.SIGKILL

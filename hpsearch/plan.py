@@ -323,7 +323,6 @@ def _refuse_what_is_to_come(config: SweepConfig) -> None:
     to_come = {
         "winner.top": config.winner.top > 0,
         "tracking.register": config.tracking.register is not None,
-        "training.precision": config.training.precision != "fp32",
     }
     for key, asked in to_come.items():
         with _at(config, key):

@@ -193,7 +193,9 @@ class TrainingConfig(Section):
 
     epochs: Count = Field(20, description="Passes over the training data.", examples=[20])
     patience: Count | None = Field(None, description="End after so many epochs without a better objective.", examples=[5])
-    precision: Literal["fp32", "tf32", "bf16", "fp16"] = Field("fp32", description="Of the arithmetic.", examples=["fp32"])
+    precision: Literal["fp32", "tf32", "bf16"] = Field(
+        "fp32", description="Of the arithmetic; on a CPU tf32 is plain fp32.", examples=["fp32"]
+    )
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where to train.", examples=["auto"])
     checkpoint_every: SecondsOrZero = Field(10.0, description="At most so often is a checkpoint saved.", examples=["10s"])
 

@@ -10,7 +10,20 @@ from dataclasses import dataclass, replace
 from typing import Literal, Protocol, TypeVar
 
 from hpsearch.errors import LeaseLost, StoreError
-from hpsearch.events import Answered, Assigned, Begun, Body, Ended, Event, Reported, SweepClosed, SweepExtended, SweepOpened, TrialCreated
+from hpsearch.events import (
+    Answered,
+    Assigned,
+    Begun,
+    Body,
+    Ended,
+    Event,
+    Reported,
+    Sampled,
+    SweepClosed,
+    SweepExtended,
+    SweepOpened,
+    TrialCreated,
+)
 from hpsearch.ledger.face import Lease, Ledger, Request
 from hpsearch.search.history import History, TrialRecord
 from hpsearch.trial import (
@@ -26,6 +39,7 @@ from hpsearch.trial import (
     Report,
     Resources,
     Resume,
+    Sample,
     Start,
     Stop,
     TrialKind,
@@ -207,7 +221,7 @@ class Controller:
         for assignment, report in reports:
             answer, new = self._judge(history, assignment, report)
             history = _ahead(history, new)
-            bodies += new
+            bodies += [*new, *self._sampled(assignment, report.samples)]
             answers.append(answer)
         if bodies:
             self._commit(*bodies)
@@ -217,9 +231,10 @@ class Controller:
         """Settle the trial's state; an attempt that was given up already changes nothing."""
         self._running.pop(assignment.key, None)
         self._deadlines.pop(assignment.key, None)
+        sampled = self._sampled(assignment, outcome.samples)
         outcome = self._aborting.pop(assignment.key, outcome)
         if not self._is_stale(assignment):
-            self._commit(self._settle(self.history.trials[assignment.trial], outcome))
+            self._commit(*sampled, self._settle(self.history.trials[assignment.trial], outcome))
 
     def tick(self) -> list[Assignment]:
         """Hear interrupts and other commands' requests, and find what has run out of time."""
@@ -306,6 +321,11 @@ class Controller:
             self._given_back.add(assignment.key)
             bodies.append(_answered(reported, answer, "controller"))
         return answer, bodies
+
+    def _sampled(self, assignment: Assignment, samples: Sequence[Sample]) -> list[Sampled]:
+        if self._is_stale(assignment):
+            return []
+        return [Sampled(assignment.trial, assignment.attempt, sample.taken_ms, sample.used) for sample in samples]
 
     def _from_the_record(self, record: TrialRecord) -> Answer:
         if record.stop is not None:

@@ -92,6 +92,16 @@ class Reported:
 
 
 @dataclass(frozen=True, slots=True)
+class Sampled:
+    """What the attempt used of its machine at a moment (see Sample). It is for people to look at: no decision reads it."""
+
+    trial: int
+    attempt: int
+    taken_ms: int
+    used: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
 class Answered:
     """The answer to the report of `step`, when it was anything but a plain `Continue` to where the trial was going already."""
 
@@ -120,7 +130,7 @@ class Ended:
     retry: bool = False
 
 
-Body: TypeAlias = SweepOpened | SweepClosed | SweepExtended | TrialCreated | Assigned | Begun | Reported | Answered | Ended
+Body: TypeAlias = SweepOpened | SweepClosed | SweepExtended | TrialCreated | Assigned | Begun | Reported | Sampled | Answered | Ended
 
 
 @dataclass(frozen=True, slots=True)

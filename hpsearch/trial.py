@@ -119,13 +119,22 @@ class Assignment:
 
 
 @dataclass(frozen=True, slots=True)
+class Sample:
+    """What a trial used of its machine, at `taken_ms` (the worker's clock, ms since 1970 UTC): numbers by MLflow's names."""
+
+    taken_ms: int
+    used: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
-    """One completed step. `duration_s` is the step's own time, in seconds."""
+    """One completed step. `duration_s` is the step's own time, in seconds; `samples` are those since the report before."""
 
     step: int
     metrics: Mapping[str, float]
     duration_s: float
     checkpoint: Checkpoint | None = None
+    samples: tuple[Sample, ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +144,7 @@ class Outcome:
     state: TrialState
     reason: str | None = None
     checkpoint: Checkpoint | None = None
+    samples: tuple[Sample, ...] = field(default=(), compare=False)
 
 
 # Answers to a report. `search_state` is what the search wants remembered with its decision; workers never look at it.

@@ -9,7 +9,7 @@ import pytest
 
 from hpsearch.controller import MAX_INFEASIBLE_RUN, Controller, Rules
 from hpsearch.errors import LeaseLost
-from hpsearch.events import Answered, Ended, Event, Reported, SweepExtended, TrialCreated
+from hpsearch.events import Answered, Ended, Event, Reported, Sampled, SweepExtended, TrialCreated
 from hpsearch.ledger import fold
 from hpsearch.ledger.face import Lease, Sweep
 from hpsearch.ledger.memory import MemoryLedger
@@ -26,6 +26,7 @@ from hpsearch.trial import (
     Proposal,
     Report,
     Resume,
+    Sample,
     Start,
     Stop,
     TrialKind,
@@ -458,3 +459,24 @@ def test_a_training_that_ends_early_at_a_rung_is_completed_and_not_paused():
     train(controller, assignment, range(1, 3))
     controller.end(assignment, Outcome(TrialState.COMPLETED, "early stopping: no better"))
     assert controller.history.trials[0].state is TrialState.COMPLETED
+
+
+def test_samples_are_committed_with_reports_and_ends_and_those_of_an_attempt_that_was_given_up_are_not():
+    house = House(trials=1)
+    controller = house.take()
+    first = assigned(controller)
+    controller.report([(first, Report(1, {"loss": 1.0}, 0.1, samples=(Sample(7, {"cpu": 50.0}), Sample(8, {"cpu": 60.0}))))])
+    controller.end(first, Outcome(TrialState.FAILED, "crashed", samples=(Sample(9, {"cpu": 1.0}),)))
+    again = assigned(controller)
+    controller.report([(first, Report(2, {"loss": 1.0}, 0.1, samples=(Sample(10, {"cpu": 2.0}),)))])
+    controller.report([(again, Report(1, {"loss": 1.0}, 0.1, samples=(Sample(11, {"cpu": 3.0}),)))])
+    controller.end(first, Outcome(TrialState.FAILED, samples=(Sample(12, {"cpu": 4.0}),)))
+    sampled = [event.body for event in house.events() if isinstance(event.body, Sampled)]
+    assert [(s.attempt, s.taken_ms) for s in sampled] == [(1, 7), (1, 8), (1, 9), (2, 11)]
+    assert controller.history.trials[0].reports == ({"loss": 1.0},)
+
+
+def test_reports_and_outcomes_are_equal_whatever_was_used_meanwhile():
+    samples = (Sample(7, {"cpu": 50.0}),)
+    assert Report(1, {"loss": 1.0}, 0.1, samples=samples) == Report(1, {"loss": 1.0}, 0.1)
+    assert Outcome(TrialState.PAUSED, samples=samples) == Outcome(TrialState.PAUSED)

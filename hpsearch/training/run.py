@@ -6,6 +6,7 @@ import sys
 import sysconfig
 import traceback
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
@@ -14,6 +15,7 @@ import torch
 import hpsearch
 from hpsearch.training.checkpoint import CheckpointStore
 from hpsearch.training.trial import Channel, Diverged, Trial
+from hpsearch.training.usage import Usage
 from hpsearch.trial import Assignment, Objective, Outcome, TrialState
 
 
@@ -48,15 +50,22 @@ def run_assignment(
     """
     if torch.get_num_threads() != assignment.resources.cpus:
         torch.set_num_threads(assignment.resources.cpus)
-    trial = Trial(
-        assignment,
-        channel,
-        CheckpointStore(checkpoints),
-        checkpoint_every_s=checkpoint_every_s,
-        objectives=task.objectives,
-        folder=folder,
-        outputs=outputs,
-    )
+    with Usage(assignment.resources.gpus) as usage:
+        trial = Trial(
+            assignment,
+            channel,
+            CheckpointStore(checkpoints),
+            checkpoint_every_s=checkpoint_every_s,
+            objectives=task.objectives,
+            folder=folder,
+            outputs=outputs,
+            usage=usage,
+        )
+        outcome = _run(task, trial)
+    return replace(outcome, samples=usage.take())
+
+
+def _run(task: Trains, trial: Trial) -> Outcome:
     try:
         task.run(trial)
     except Diverged as error:

@@ -18,6 +18,7 @@ from hpsearch.training.artifacts import ArtifactFolder
 from hpsearch.training.checkpoint import CheckpointStore
 from hpsearch.training.s3 import is_url
 from hpsearch.training.storage import reason
+from hpsearch.training.usage import Usage
 from hpsearch.trial import Answer, Assignment, Checkpoint, Continue, Json, Objective, Outcome, Report, Stop, TrialState, derive_seed
 
 StateOf: TypeAlias = Callable[[], Mapping[str, Any] | None]
@@ -54,6 +55,7 @@ class Trial:
         objectives: Sequence[Objective] = (),
         folder: Path | None = None,
         outputs: Path | None = None,
+        usage: Usage | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.assignment = assignment
@@ -65,6 +67,8 @@ class Trial:
         self.from_step = 0
         self.outcome: Outcome | None = None
         """How it ended; None while it goes on."""
+        self.usage = usage or Usage()
+        """Samples of what it uses of the machine."""
         self._channel = channel
         self._checkpoints = checkpoints
         assert folder is not None or not is_url(str(checkpoints.location)), "what lies on no disk needs a folder beside it"
@@ -160,14 +164,15 @@ class Trial:
         numbers = {name: _number(name, value) for name, value in self._kept(metrics).items()}
         self._reported = True
         if (broken := self._not_finite(numbers)) is not None:
-            self._channel.report(Report(step, numbers, duration_s), last=False)
+            self._channel.report(Report(step, numbers, duration_s, samples=self.usage.take()), last=False)
             self.outcome = Outcome(TrialState.DIVERGED, f"{broken} is {numbers[broken]} at step {step}")
             raise Diverged(self.outcome.reason)
         last = step == self.until_step or self._finish is not None
         improved = self._note_best(step, numbers)
         due = last or ((improved or self._is_due(step)) and self._clock() >= self._saves_from)
         saved = self._save(step, checkpoint) if due and checkpoint is not None else None
-        self._obey(self._channel.report(Report(step, numbers, duration_s, saved), last=last), step, checkpoint)
+        report = Report(step, numbers, duration_s, saved, self.usage.take())
+        self._obey(self._channel.report(report, last=last), step, checkpoint)
 
     def save_artifact(self, name: str, data: bytes) -> None:
         """Keeps a file of the trial (a picture, a table): in place of an earlier one of this name, and in MLflow once the trial has ended.

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hpsearch.events import Assigned, Ended, Reported, SweepClosed, TrialCreated
+from hpsearch.events import Assigned, Ended, Reported, Sampled, SweepClosed, TrialCreated
 from hpsearch.ledger import Ledger
 from hpsearch.ledger.codec import clean, dumps, loads
 from hpsearch.ledger.connect import connect
@@ -90,6 +90,7 @@ def test_everything_weird_at_once(ledger: Ledger) -> None:
         TrialCreated(0, TrialKind.SEARCH, WEIRD, 2**31 - 1, 3, search_state=state),
         Assigned(0, 1, "slot\0", 3),
         Reported(0, 1, 1, {"loss": math.nan, "NaN": math.inf, "low": -math.inf, "count": 3, "one": 1.0}, math.nan, checkpoint),
+        Sampled(0, 1, 1_790_000_000_000, {"cpu_utilization_percentage": 99.5, "gpu_0_power_usage_watts": math.nan}),
         Ended(0, 1, TrialState.FAILED, reason, checkpoint),
         SweepClosed("failed", reason),
     ]

@@ -19,6 +19,7 @@ from hpsearch.executors import EXECUTORS
 from hpsearch.executors.job import Job, Room, checkpoints_of
 from hpsearch.models import MODELS
 from hpsearch.models.hyperparameter import Hyperparameter
+from hpsearch.packing import GRANTS
 from hpsearch.search import OptunaSearch, check_search
 from hpsearch.space import Categorical, Parameter
 from hpsearch.tasks import TASKS, Labelled, Task, TaskEntry, own_code_plan
@@ -57,7 +58,7 @@ class Plan:
             trials=budget.trials,
             total_epochs=budget.total_epochs,
             time_s=budget.time,
-            resources=Resources(config.resources.cpus, config.resources.gpus),
+            resources=_of_one_trial(config),
             timeout_s=config.resources.timeout,
             retries=config.resources.retries,
         )
@@ -77,7 +78,7 @@ class Plan:
             home.outputs / name,
             None if self.config.storage is None else home.checkpoints / name,
         )
-        room = Room(resources.workers, Resources(resources.cpus, resources.gpus), self.address)
+        room = Room(resources.workers, _of_one_trial(self.config), self.address)
         target = EXECUTORS[self.executor_name]
         assert target is not None
         module, _, kind = target.partition(":")
@@ -151,7 +152,9 @@ def make_plan(config: SweepConfig, executor: str | None = None, address: str | N
     with _at(config, "resources.executor") if executor is None else _at_the_command_line(f"--executor {executor}"):
         _check_executor(name)
         if config.resources.gpus and name != "ray":
-            raise InputError(f"{name} gives trials no GPU of their own, and resources.gpus is {config.resources.gpus:g}; use executor ray")
+            raise InputError(f"{name} gives trials no GPU of their own, and resources.gpus is {config.resources.gpus}; use executor ray")
+    if config.resources.gpus == "auto":
+        _check_packing(config)
     if address is not None:
         with _at_the_command_line(f"--address {address}"):
             _check_address(address, name)
@@ -307,6 +310,23 @@ def _check_executor(name: str) -> None:
     if EXECUTORS[name] is None:
         available = ", ".join(sorted(known for known, target in EXECUTORS.items() if target))
         raise InputError(f"{name} is not available yet; available: {available}")
+
+
+def _of_one_trial(config: SweepConfig) -> Resources:
+    """With `gpus: auto` the least that it may get."""
+    cpus, gpus = config.resources.cpus, config.resources.gpus
+    return Resources(cpus, GRANTS[0], packed=True) if gpus == "auto" else Resources(cpus, gpus)
+
+
+def _check_packing(config: SweepConfig) -> None:
+    """Memory is measured in the worker, and a trial moves to its part of a GPU by its checkpoint."""
+    with _at(config, "resources.gpus"):
+        if config.training.device == "cpu":
+            raise InputError("auto measures what trials take of a GPU, and training.device is cpu; use a number, or another device")
+        if config.task.kind == "command":
+            raise InputError("auto cannot see what a command takes of a GPU; give the part that suits it, such as 0.25")
+        if config.task.resumable is False:
+            raise InputError("auto moves a trial that it has measured, and task.resumable is false; give a number, such as 0.25")
 
 
 def _check_address(address: str, executor: str) -> None:

@@ -93,10 +93,14 @@ class Checkpoint:
 
 @dataclass(frozen=True, slots=True)
 class Resources:
-    """What one assignment needs. `cpus` is also its number of torch threads."""
+    """What one assignment needs. `cpus` is also its number of torch threads.
+
+    `packed`: its part of a GPU was chosen from what is measured; it tells what it takes of it, and takes no more than its part.
+    """
 
     cpus: int = 1
     gpus: float = 0.0
+    packed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,14 +131,26 @@ class Sample:
 
 
 @dataclass(frozen=True, slots=True)
+class Memory:
+    """The most that a trial has taken of its GPU, and all that the GPU has."""
+
+    peak_bytes: int
+    total_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
-    """One completed step. `duration_s` is the step's own time, in seconds; `samples` are those since the report before."""
+    """One completed step. `duration_s` is the step's own time, in seconds; `samples` are those since the report before.
+
+    `memory`: of a packed trial, where there is news of it.
+    """
 
     step: int
     metrics: Mapping[str, float]
     duration_s: float
     checkpoint: Checkpoint | None = None
     samples: tuple[Sample, ...] = field(default=(), compare=False)
+    memory: Memory | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

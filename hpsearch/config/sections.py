@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag, WithJsonSchema, model_serializer, model_validator
 
-from hpsearch.config.fields import Count, CountOrZero, Problems, Seconds, SecondsOrZero, Section, as_tuple, printable
+from hpsearch.config.fields import Count, CountOrZero, Gpus, Problems, Seconds, SecondsOrZero, Section, as_tuple, printable
 from hpsearch.space.values import show
 from hpsearch.trial import Json
 
@@ -258,7 +258,9 @@ class ResourcesConfig(Section):
     executor: Name = Field("process", description="process, inline, ray.", examples=["process"])
     workers: Count | None = Field(None, description="Trials at a time; null: as many as the machine has room for.", examples=[2])
     cpus: Count = Field(1, description="Of one trial.", examples=[1])
-    gpus: float = Field(0.0, ge=0, le=1024, description="Of one trial.", examples=[0])
+    gpus: Gpus = Field(
+        0.0, description="Of one trial; auto: as small a part of one as the trial's memory needs, as measured.", examples=[0.25]
+    )
     timeout: Seconds | None = Field(None, description="Of one attempt, from its begin.", examples=["10m"])
     retries: CountOrZero = Field(1, description="After an error or a crash.", examples=[1])
 

@@ -13,6 +13,7 @@ from typing import Protocol
 import torch
 
 import hpsearch
+from hpsearch.training import memory
 from hpsearch.training.checkpoint import CheckpointStore
 from hpsearch.training.trial import Channel, Diverged, Trial
 from hpsearch.training.usage import Usage
@@ -50,6 +51,8 @@ def run_assignment(
     """
     if torch.get_num_threads() != assignment.resources.cpus:
         torch.set_num_threads(assignment.resources.cpus)
+    if assignment.resources.packed:
+        memory.bound(assignment.resources)
     with Usage(assignment.resources.gpus) as usage:
         trial = Trial(
             assignment,
@@ -85,7 +88,11 @@ def _failure(error: BaseException) -> Outcome:
 def _is_out_of_memory(error: BaseException) -> bool:
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True
-    return isinstance(error, RuntimeError) and "DefaultCPUAllocator" in str(error)  # the CPU's allocator has no exception of its own
+    return isinstance(error, RuntimeError) and any(sign in str(error) for sign in _OUT_OF_MEMORY)
+
+
+_OUT_OF_MEMORY = ("DefaultCPUAllocator", "CUDA error: out of memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED")
+"""What those say that have no exception of their own: the CPU's allocator, and libraries beside torch's own allocator of a GPU."""
 
 
 def _one_line(error: BaseException) -> str:

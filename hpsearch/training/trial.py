@@ -14,12 +14,13 @@ from typing import Any, Protocol, TypeAlias
 import torch
 
 from hpsearch.errors import CheckpointError, InputError
+from hpsearch.training import memory
 from hpsearch.training.artifacts import ArtifactFolder
 from hpsearch.training.checkpoint import CheckpointStore
 from hpsearch.training.s3 import is_url
 from hpsearch.training.storage import reason
 from hpsearch.training.usage import Usage
-from hpsearch.trial import Answer, Assignment, Checkpoint, Continue, Json, Objective, Outcome, Report, Stop, TrialState, derive_seed
+from hpsearch.trial import Answer, Assignment, Checkpoint, Continue, Json, Memory, Objective, Outcome, Report, Stop, TrialState, derive_seed
 
 StateOf: TypeAlias = Callable[[], Mapping[str, Any] | None]
 """Gives what a checkpoint is to hold."""
@@ -85,6 +86,8 @@ class Trial:
         self._expected: tuple[str, ...] | None = None
         self._keeps_checkpoints = True
         self._best: dict[str, float] | None = None
+        self._memory: Memory | None = None
+        self._told: Memory | None = None
         self._began = self._saved_at = self._saves_from = clock()
 
     @property
@@ -171,7 +174,7 @@ class Trial:
         improved = self._note_best(step, numbers)
         due = last or ((improved or self._is_due(step)) and self._clock() >= self._saves_from)
         saved = self._save(step, checkpoint) if due and checkpoint is not None else None
-        report = Report(step, numbers, duration_s, saved, self.usage.take())
+        report = Report(step, numbers, duration_s, saved, self.usage.take(), self._news_of_memory())
         self._obey(self._channel.report(report, last=last), step, checkpoint)
 
     def save_artifact(self, name: str, data: bytes) -> None:
@@ -187,6 +190,15 @@ class Trial:
         if name == f"trial-{self.number:05d}.log":
             raise InputError(f"artifact {name!r}: this is what the trial's own log is called; choose another name")
         self._outputs.save(name, data)
+
+    def note_memory(self, peak_bytes: int, total_bytes: int) -> None:
+        """The most that the training has taken of its GPU so far, and all that the GPU has: for code whose memory is not torch's.
+
+        With `gpus: auto` it is what the trial's part of a GPU is chosen by; called before a step's report.
+        """
+        if not 0 < peak_bytes <= total_bytes:
+            raise InputError(f"trial.note_memory({peak_bytes}, {total_bytes}): must be bytes, of them at least 1, and at most all")
+        self._memory = Memory(int(peak_bytes), int(total_bytes))
 
     def load_checkpoint(self) -> dict[str, Any] | None:
         """The state dict of the checkpoint to go on from, or None on a fresh start; the generators' states are restored with it.
@@ -209,6 +221,15 @@ class Trial:
         if self.assignment.checkpoint is not None and self._keeps_checkpoints:
             yield self.assignment.checkpoint
             yield from self._checkpoints.earlier(self.assignment.checkpoint.step)
+
+    def _news_of_memory(self) -> Memory | None:
+        """What a packed trial has taken, when it is first known, and when it is more by a twentieth."""
+        if not self.assignment.resources.packed or (now := self._memory or memory.taken()) is None:
+            return None
+        if self._told is not None and now.peak_bytes <= 1.05 * self._told.peak_bytes:
+            return None
+        self._told = now
+        return now
 
     def _identity(self) -> str:
         """What tells this trial's checkpoints from those that another sweep of this name has left in the folder."""

@@ -302,7 +302,8 @@ class Controller:
         resources, until_step = self.rules.resources, record.until_step
         if resources.packed:
             resources = replace(resources, gpus=record.gpus)
-            until_step = until_step if record.memory is not None else min(until_step, record.step + 1)  # to be measured
+            if record.memory is None and record.kind is not TrialKind.RETEST:  # which is measured on the test split at its end
+                until_step = min(until_step, record.step + 1)
         assignment = Assignment(
             record.number, record.attempt, record.kind, record.parameters, record.seed, until_step, record.checkpoint, resources=resources
         )

@@ -152,7 +152,8 @@ def make_plan(config: SweepConfig, executor: str | None = None, address: str | N
     with _at(config, "resources.executor") if executor is None else _at_the_command_line(f"--executor {executor}"):
         _check_executor(name)
         if config.resources.gpus and name != "ray":
-            raise InputError(f"{name} gives trials no GPU of their own, and resources.gpus is {config.resources.gpus}; use executor ray")
+            asked = config.resources.gpus if config.resources.gpus == "auto" else f"{config.resources.gpus:g}"
+            raise InputError(f"{name} gives trials no GPU of their own, and resources.gpus is {asked}; use executor ray")
     if config.resources.gpus == "auto":
         _check_packing(config)
     if address is not None:

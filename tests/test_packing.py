@@ -68,3 +68,9 @@ def test_the_smallest_gpu_counts_and_the_highest_peak():
 def test_parts_of_parts_fill_a_gpu_without_a_gap():
     assert all(larger == 2 * smaller for smaller, larger in pairwise(GRANTS))
     assert GRANTS[-1] == 1
+
+
+def test_a_re_test_is_its_parent_again():
+    again = (TrialCreated(2, TrialKind.RETEST, {}, 0, 5, parent=0), Assigned(2, 1, "here", 5))
+    history = past(*trial(0, peak_gb=6), *trial(1, peak_gb=1), *again)
+    assert grant(history, history.trials[2]) == 1 / 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 from collections.abc import Callable, Collection, Iterator
 from typing import Any, Self
@@ -60,6 +61,12 @@ class Gpu:
     def _told(self) -> Iterator[None]:
         with contextlib.suppress(self._nvml.NVMLError):
             yield
+
+
+@functools.cache
+def own_gpu() -> Gpu | None:
+    """This process's, looked for once: the driver is slow to begin."""
+    return Gpu.visible()
 
 
 def _find(nvml: Any, name: str) -> Any:

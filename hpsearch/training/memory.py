@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import os
 
 import torch
 
-from hpsearch.training.gpu import Gpu
+from hpsearch.training.gpu import own_gpu
 from hpsearch.trial import Memory, Resources
 
 CONTEXT_BYTES = 600 * 2**20
@@ -32,8 +33,9 @@ def taken() -> Memory | None:
     return Memory(reserved + _besides(), torch.cuda.get_device_properties(0).total_memory)
 
 
+@functools.cache
 def _besides() -> int:
-    """What the process has now that torch's allocator does not know of."""
-    gpu = Gpu.visible()
+    """What the process has that torch's allocator does not know of, after its first epoch."""
+    gpu = own_gpu()
     whole = gpu.memory_of({os.getpid()}) if gpu is not None else None
     return CONTEXT_BYTES if whole is None else max(0, whole - torch.cuda.memory_reserved())

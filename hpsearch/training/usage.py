@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Self
 
 import torch
 
-from hpsearch.training.gpu import Gpu
+from hpsearch.training.gpu import own_gpu
 from hpsearch.trial import Sample
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ class Usage:
     def _sample(self) -> Mapping[str, float]:
         processes = self._processes
         used = processes.sample()
-        if (self._gpus or torch.cuda.is_initialized()) and (gpu := _gpu()) is not None:  # type: ignore[no-untyped-call]
+        if (self._gpus or torch.cuda.is_initialized()) and (gpu := own_gpu()) is not None:  # type: ignore[no-untyped-call]
             used |= gpu.sample(processes.pids)
         return used
 
@@ -160,13 +160,3 @@ _HAS_BOOT_CLOCK = hasattr(time, "CLOCK_BOOTTIME")
 def _clock() -> float:
     """When processes begin is counted from a time of boot that Linux rounds to seconds: so is this."""
     return time.clock_gettime(time.CLOCK_BOOTTIME) if _HAS_BOOT_CLOCK else time.time()
-
-
-_found: list[Gpu | None] = []
-
-
-def _gpu() -> Gpu | None:
-    """This process's own, looked for once."""
-    if not _found:
-        _found.append(Gpu.visible())
-    return _found[0]

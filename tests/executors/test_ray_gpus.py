@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from bench import TOTALS, Bench
 from test_ray import TOTAL, Cluster, ray_executor, wait_for_cpus
 
+from hpsearch.controller import Controller
 from hpsearch.events import Assigned, Ended
 from hpsearch.packing import GRANTS, grant
 from hpsearch.search.history import History
@@ -78,8 +80,8 @@ def run(bench: Bench, needs: tuple[float, ...], **given) -> tuple[History, list[
 
 
 def test_small_trials_share_gpus_once_they_are_measured(bench):
-    history, stretches = run(bench, (1.0,) * 10)
-    assert [t.state for t in history] == [TrialState.COMPLETED] * 10
+    history, stretches = run(bench, (1.0,) * 6)
+    assert [t.state for t in history] == [TrialState.COMPLETED] * 6
     assert all([r["total"] for r in t.reports] == TOTAL for t in history)
     assert {s.device for s in stretches} <= {"0", "1"}, "each sees one"
     assert [s.gpus for s in stretches if s.number in (0, 1)] == [1.0, 1.0, 0.125, 0.125]
@@ -102,3 +104,21 @@ def test_what_runs_out_of_its_part_gets_more_and_it_is_no_failure(bench):
     assert all(t.retries == 0 for t in history)
     assert most_at_once(stretches)[1] <= 1
     check_decisions(bench)
+
+
+def test_an_autoscaler_hears_of_trials_that_wait(bench):
+    """As Ray's own autoscaler asks: what is wanted that no node has room for."""
+    heard: list[dict[str, float]] = []
+
+    def listen(_: Controller) -> None:
+        import ray
+        from ray.autoscaler.v2.sdk import get_cluster_status
+
+        while not heard:
+            demand = get_cluster_status(ray.get_runtime_context().gcs_address).resource_demands.placement_group_demand
+            heard.extend(bundle.bundle for each in demand for bundle in each.bundles_by_count)
+            time.sleep(0.1)
+
+    history = bench.run(ray_executor(), exercises.Counts(step_s=0.8), resources=Resources(1, 1.0), workers=3, trials=3, beside=listen)
+    assert [t.state for t in history] == [TrialState.COMPLETED] * 3
+    assert (heard[0]["CPU"], heard[0]["GPU"]) == (1, 1)

@@ -17,6 +17,7 @@ from hpsearch.errors import ConfigError, DataError, InputError, StorageError, un
 from hpsearch.events import TrialCreated
 from hpsearch.executors import EXECUTORS
 from hpsearch.executors.job import Job, Room, checkpoints_of
+from hpsearch.executors.ray_local import address_to_join
 from hpsearch.models import MODELS
 from hpsearch.models.hyperparameter import Hyperparameter
 from hpsearch.packing import GRANTS
@@ -78,7 +79,8 @@ class Plan:
             home.outputs / name,
             None if self.config.storage is None else home.checkpoints / name,
         )
-        room = Room(resources.workers, _of_one_trial(self.config), self.address)
+        address = self.address or (address_to_join(home) if self.executor_name == "ray" else None)
+        room = Room(resources.workers, _of_one_trial(self.config), address)
         target = EXECUTORS[self.executor_name]
         assert target is not None
         module, _, kind = target.partition(":")

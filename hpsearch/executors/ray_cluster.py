@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
 import os
 import platform
@@ -54,13 +55,19 @@ def join(room: Room, code: Path | None) -> None:
         workers = room.workers or max(1, (os.cpu_count() or 1) // room.resources.cpus)
         ray.init(address="local", num_cpus=workers * room.resources.cpus, include_dashboard=False, **options)
         return
-    if code is not None:
+    if code is not None and not _came_along():
         options["runtime_env"] = {"working_dir": str(code)}
     _check_answers(address)
     try:
         ray.init(address=address, **options)
     except (ConnectionError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
         raise ClusterError(f"the Ray cluster at {address} cannot be joined: {_reason(error)}") from None
+
+
+def _came_along() -> bool:
+    """Whether this is a job whose folder has travelled to every node already."""
+    job = json.loads(os.environ.get("RAY_JOB_CONFIG_JSON_ENV_VAR", "{}"))
+    return "working_dir" in job.get("runtime_env", {})
 
 
 def _check_answers(address: str) -> None:

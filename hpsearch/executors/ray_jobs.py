@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import http.client
 import json
+import logging
 import os
 import re
 import shlex
@@ -211,8 +212,8 @@ def _number(name: str, stem: str) -> int:
 
 
 def last_line(message: str) -> str:
-    """The last line that a job has printed, or Ray has said of it."""
-    lines = [line.strip() for line in message.splitlines() if line.strip()]
+    """The last line that a job has printed, or Ray has said of it; not the one that Ray begins a job's log with, which may come late."""
+    lines = [line.strip() for line in message.splitlines() if line.strip() and not line.startswith("Running entrypoint for job")]
     return lines[-1] if lines else "it does not say why"
 
 
@@ -251,6 +252,9 @@ def _client(head: Head) -> JobSubmissionClient:
     os.environ["RAY_API_SERVER_ADDRESS"] = head.address  # it goes before the argument, and so does RAY_ADDRESS
     _knock(head.address)
     from ray.job_submission import JobSubmissionClient
+
+    for name in ("dashboard.modules.dashboard_sdk", "dashboard.modules.job.sdk", "_private.runtime_env.packaging"):
+        logging.getLogger(f"ray.{name}").setLevel(logging.ERROR)  # by default they tell of each upload
 
     class Patient(JobSubmissionClient):  # type: ignore[misc]
         """Ray's own would wait for ever."""

@@ -126,7 +126,7 @@ def _alone(home: Home) -> Iterator[None]:
 def _start(home: Home, nodes: int, cpus: int | None, gpus: int | None, store: str | None) -> LocalCluster:
     devices = _devices(nodes, gpus)
     each = cpus or max(1, (os.cpu_count() or 1) // nodes)
-    scratch = Path(tempfile.mkdtemp(prefix="hpsearch-", dir="/tmp"))  # short: names of sockets in it have at most 107 bytes
+    scratch = Path(tempfile.mkdtemp(prefix="hpsearch-ray-", dir="/tmp"))  # short: names of sockets in it have at most 107 bytes
     head, dashboard = free_port(), free_port()
     cluster = LocalCluster(
         address=f"127.0.0.1:{head}",
@@ -140,11 +140,12 @@ def _start(home: Home, nodes: int, cpus: int | None, gpus: int | None, store: st
         tracking=mask(home.tracking_uri),
     )
     ports = {"port": head, "dashboard-port": dashboard, "ray-client-server-port": free_port()}
-    role = ["--head", "--dashboard-host=127.0.0.1", f"--temp-dir={scratch / 'r'}", *(f"--{name}={port}" for name, port in ports.items())]
+    role = ["--head", "--dashboard-host=127.0.0.1", *(f"--{name}={port}" for name, port in ports.items())]
     environment = _environment(home, cluster, store)
+    (scratch / "tmp").mkdir()
     try:
         for number in range(nodes):
-            words = [*role, f"--num-cpus={each}", *_room(nodes, gpus)]
+            words = [*role, f"--temp-dir={scratch / str(number)}", f"--num-cpus={each}", *_room(nodes, gpus)]
             cluster = _start_node(home, cluster, words, environment | devices[number])
             if number == 0:
                 cluster = _with_address(cluster)
@@ -191,8 +192,14 @@ def _write_token(home: Home) -> Path:
 def _environment(home: Home, cluster: LocalCluster, store: str | None) -> dict[str, str]:
     """This process's, without what it may say of other clusters; sweeps that are submitted find the home and its stores in it."""
     inherited = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS" and not name.startswith("RAY_AUTH_")}
-    own = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(cluster.token), "RAY_USAGE_STATS_ENABLED": "0"}
-    return {**inherited, **own, "HPSEARCH_HOME": str(home.root), **({} if store is None else {"HPSEARCH_STORE": store})}
+    own = {
+        "RAY_AUTH_MODE": "token",
+        "RAY_AUTH_TOKEN_PATH": str(cluster.token),
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "HPSEARCH_HOME": str(home.root),
+        "TMPDIR": str(cluster.scratch / "tmp"),
+    }
+    return {**inherited, **own, **({} if store is None else {"HPSEARCH_STORE": store})}
 
 
 def _start_node(home: Home, cluster: LocalCluster, words: Sequence[str], environment: dict[str, str]) -> LocalCluster:
@@ -229,7 +236,7 @@ def _last_words(said: str) -> str:
 
 def _with_address(cluster: LocalCluster) -> LocalCluster:
     """Ray binds the address that others reach this machine by, and leaves a note of it."""
-    return replace(cluster, address=(cluster.scratch / "r" / "ray_current_cluster").read_text().strip())
+    return replace(cluster, address=(cluster.scratch / "0" / "ray_current_cluster").read_text().strip())
 
 
 def _wait_for_dashboard(cluster: LocalCluster) -> None:

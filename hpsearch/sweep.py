@@ -66,7 +66,8 @@ def run(
     Args:
         config: from `load`.
         executor: in place of the file's `resources.executor`.
-        address: of the Ray cluster, `HOST:PORT` or `auto`, for the executor ray; without one it starts a cluster of this machine alone.
+        address: of the Ray cluster, `HOST:PORT` or `auto`, for the executor ray; by default the one that `hpsearch cluster up` has started
+            for the home, and where there is none, one of this machine alone for as long as the sweep runs.
         home: in place of `$HPSEARCH_HOME`, by default `./.hpsearch`.
         store: the ledger's SQLAlchemy URL, in place of `$HPSEARCH_STORE`, by default a SQLite file in the home.
         watch: entered around the work.

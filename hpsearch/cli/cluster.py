@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from hpsearch.cli.running import File, Overrides
 from hpsearch.cli.session import Session
 from hpsearch.cli.words import clean, count
+from hpsearch.config.home import names_store
 from hpsearch.errors import InputError
 
-Head = Annotated[
+if TYPE_CHECKING:
+    from hpsearch.executors.ray_jobs import Head
+
+Address = Annotated[
     str | None,
     typer.Option(
         "--address", metavar="URL", help="Of another cluster's dashboard, such as http://HEAD:8265; else the home's.", show_default=False
@@ -57,7 +61,7 @@ def up(
     return 0
 
 
-def submit(session: Session, file: File, overrides: Overrides = None, address: Head = None) -> int:
+def submit(session: Session, file: File, overrides: Overrides = None, address: Address = None) -> int:
     """Have a cluster run a sweep, which goes on when this terminal is closed."""
     from hpsearch.config import load
     from hpsearch.executors.ray_jobs import Jobs, find_head, parcel
@@ -74,15 +78,19 @@ def submit(session: Session, file: File, overrides: Overrides = None, address: H
         session.show(f"{clean(config.name)} is submitted to {head.address} as job {job.id}")
     else:
         session.show(f"{clean(config.name)} is there already, as job {job.id}: {job.state.lower()}")
-    where = ["--address", head.address] if head.own is None else []
-    for what, words in (
-        ("the sweep", ["status", config.name]),
-        ("what it prints", ["logs", config.name]),
-        ("the cluster", ["cluster", "status", *where]),
-    ):
-        session.show_line(f"{what:<15}{session.command(*words)}")
+    _say_how_to_follow(session, config.name, head)
     session.result({"sweep": config.name, "job": job.id, "state": job.state, "new": is_new, "address": head.address})
     return 0
+
+
+def _say_how_to_follow(session: Session, name: str, head: Head) -> None:
+    where = ["--address", head.address] if head.own is None else []
+    session.show_line(f"the cluster    {session.command('cluster', 'status', *where)}")
+    if head.own is None and not names_store():
+        session.show("its ledger is the head's: look at the sweep from there")
+        return
+    session.show_line(f"the sweep      {session.command('status', name)}")
+    session.show_line(f"what it prints {session.command('logs', name)}")
 
 
 def _refuse_what_stays(session: Session, address: str) -> None:
@@ -95,7 +103,7 @@ def _refuse_what_stays(session: Session, address: str) -> None:
             raise InputError(f"{option} is of this machine, and the cluster at {address} is another's: {cure}; leave the option out")
 
 
-def status(session: Session, address: Head = None) -> int:
+def status(session: Session, address: Address = None) -> int:
     """Nodes of a cluster, what is in use of each, the trials on it, and the sweeps that were submitted."""
     from hpsearch.cli.nodes import show_cluster
     from hpsearch.executors.ray_jobs import Jobs, find_head

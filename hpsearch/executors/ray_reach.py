@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from hpsearch.config import SweepConfig
-from hpsearch.config.home import Home, mask
+from hpsearch.config.home import Home, mask, names_store
 from hpsearch.errors import ConfigError, InputError
 
 _EVERYWHERE = ("databricks", "databricks-uc")
@@ -32,7 +32,7 @@ def _settings(home: Home) -> dict[str, str]:
 
 
 def _store(home: Home) -> str | None:
-    return home.ledger_url if os.environ.get("HPSEARCH_STORE") or os.environ.get("HPSEARCH_STORE_FILE") else None
+    return home.ledger_url if names_store() else None
 
 
 def check_reachable(config: SweepConfig, home: Home, address: str) -> None:

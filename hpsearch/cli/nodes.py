@@ -40,8 +40,8 @@ def _nodes(session: Session, nodes: Sequence[NodeSeen], running: Sequence[Runnin
     return narrowing(table, "trials", session.out.width)
 
 
-def _used(of: tuple[float, float]) -> str:
-    return f"{of[0]:g}/{of[1]:g}"
+def _used(of: tuple[float | None, float]) -> str:
+    return f"{'?' if of[0] is None else format(of[0], 'g')}/{of[1]:g}"
 
 
 def _jobs(session: Session, jobs: Sequence[JobSeen]) -> Table:

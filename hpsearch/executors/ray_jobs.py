@@ -158,9 +158,11 @@ class Jobs:
     def _wait_until_it_begins(self, name: str) -> JobSeen:
         deadline = time.monotonic() + BEGIN_S
         while True:
-            job = next(job for job in self.seen() if job.id == name)
-            if job.state == "FAILED" and job.message:
-                raise ClusterError(f"job {name} has failed: {last_line(job.message)}")
+            job = next((job for job in self.seen() if job.id == name), None)
+            if job is None:
+                raise ClusterError(f"the cluster at {self.head.address} has no job {name} any more; submit the sweep again")
+            if job.state == "FAILED":
+                raise ClusterError(f"job {name} has failed: {last_line(job.message or '').removeprefix('error: ')}")
             if job.state != "PENDING" or time.monotonic() > deadline:
                 return job
             time.sleep(0.3)

@@ -10,13 +10,13 @@ from hpsearch.executors.ray_jobs import Jobs
 
 @dataclass(frozen=True, slots=True)
 class NodeSeen:
-    """A node that is alive. `cpus` and `gpus`: in use, and in all. `workers`: process ids of the actors on it."""
+    """A node that is alive. `cpus` and `gpus`: in use (None before the node has told), and in all. `workers`: process ids of its actors."""
 
     id: str
     host: str
     is_head: bool
-    cpus: tuple[float, float]
-    gpus: tuple[float, float]
+    cpus: tuple[float | None, float]
+    gpus: tuple[float | None, float]
     workers: frozenset[int]
 
     def has(self, worker: str) -> bool:
@@ -44,12 +44,15 @@ def _workers(jobs: Jobs) -> dict[str, set[int]]:
     return found
 
 
-def _node(said: Mapping[str, object], usage: Mapping[str, Mapping[str, tuple[float, float]]], workers: Mapping[str, set[int]]) -> NodeSeen:
+def _node(
+    said: Mapping[str, object], usage: Mapping[str, Mapping[str, tuple[float | None, float]]], workers: Mapping[str, set[int]]
+) -> NodeSeen:
     name, total = str(said["nodeId"]), said["resourcesTotal"]
     assert isinstance(total, Mapping)
 
-    def used_of(kind: str) -> tuple[float, float]:
-        return usage.get(name, {}).get(kind, (0.0, 0.0))[0], float(total.get(kind, 0.0))
+    def used_of(kind: str) -> tuple[float | None, float]:
+        in_all = float(total.get(kind, 0.0))
+        return usage.get(name, {}).get(kind, (None if in_all else 0.0, 0.0))[0], in_all
 
     return NodeSeen(
         id=name,

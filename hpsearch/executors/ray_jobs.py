@@ -33,7 +33,10 @@ if TYPE_CHECKING:
     from ray.job_submission import JobSubmissionClient
 
 ANSWER_S = 10.0
-"""How long a dashboard may take to answer."""
+"""How long a dashboard may take to answer at all."""
+
+WORK_S = 60.0
+"""How long it may take for more than that: one that has just started, or is given a large package."""
 
 BEGIN_S = 20.0
 """For how long to watch whether a job begins: its environment is made for some seconds first."""
@@ -252,7 +255,7 @@ def _client(head: Head) -> JobSubmissionClient:
     if head.own is not None:
         head.own.enter()
     os.environ["RAY_API_SERVER_ADDRESS"] = head.address  # it goes before the argument, and so does RAY_ADDRESS
-    _knock(head.address)
+    _knock(head)
     from ray.job_submission import JobSubmissionClient
 
     for name in ("dashboard.modules.dashboard_sdk", "dashboard.modules.job.sdk", "_private.runtime_env.packaging"):
@@ -262,24 +265,24 @@ def _client(head: Head) -> JobSubmissionClient:
         """Ray's own would wait for ever."""
 
         def _do_request(self, method: str, endpoint: str, **options: Any) -> Any:
-            return super()._do_request(method, endpoint, timeout=ANSWER_S, **options)
+            patience = ANSWER_S if endpoint == "/api/version" else WORK_S
+            return super()._do_request(method, endpoint, timeout=patience, **options)
 
     with _told(head):
         return Patient(head.address)
 
 
-def _knock(address: str) -> None:
+def _knock(head: Head) -> None:
     """A head that is not there is told before Ray is imported."""
-    parts = urlsplit(address)
+    parts = urlsplit(head.address)
     kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
     assert parts.hostname is not None
     connection = kind(parts.hostname, parts.port, timeout=ANSWER_S)
     try:
         connection.connect()
     except OSError as error:
-        raise ClusterError(
-            f"no dashboard of a Ray cluster answers at {address} ({error}); start a cluster with `hpsearch cluster up`, or mend --address"
-        ) from None
+        cure = "mend --address" if head.own is None else "start the cluster anew with `hpsearch cluster down` and `hpsearch cluster up`"
+        raise ClusterError(f"no dashboard of a Ray cluster answers at {head.address} ({error}); {cure}") from None
     finally:
         connection.close()
 
@@ -298,6 +301,6 @@ def _told(head: Head) -> Iterator[None]:
             "(with RAY_AUTH_MODE=token)"
         ) from None
     except requests.exceptions.Timeout:
-        raise ClusterError(f"the dashboard at {head.address} has not answered for {ANSWER_S:g} s; see the cluster's logs") from None
+        raise ClusterError(f"the dashboard at {head.address} does not answer in time; see whether the cluster is overloaded") from None
     except (requests.exceptions.RequestException, ConnectionError, RuntimeError, ValueError) as error:
         raise ClusterError(f"the Ray cluster at {head.address} refuses: {' '.join(str(error).split())[:500]}") from None

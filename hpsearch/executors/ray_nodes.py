@@ -177,7 +177,7 @@ def _devices(nodes: int, gpus: int | None) -> list[dict[str, str]]:
     visible = Gpus.get_current_process_visible_accelerator_ids()
     there = visible if visible is not None else list(map(str, range(Gpus.get_current_node_num_accelerators())))
     if len(there) < nodes * gpus:
-        raise InputError(f"--gpus {gpus}: {nodes} nodes would need {nodes * gpus} GPUs, and this machine shows {len(there)}; give fewer")
+        raise InputError(f"--gpus {gpus}: that is {nodes * gpus} for all nodes, and this machine shows {len(there)}; give fewer")
     return [{"CUDA_VISIBLE_DEVICES": ",".join(there[number * gpus : (number + 1) * gpus])} for number in range(nodes)]
 
 

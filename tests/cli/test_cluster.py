@@ -123,5 +123,5 @@ def test_a_dashboard_that_hangs_is_told(processes, silent):
     began = time.monotonic()
     ran = processes.run("cluster", "status", "--address", silent)
     assert ran.code == 3
-    assert f"the dashboard at {silent} has not answered for 10 s" in ran.err
+    assert f"the dashboard at {silent} does not answer in time" in ran.err
     assert time.monotonic() - began < 15

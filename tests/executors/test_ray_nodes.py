@@ -122,3 +122,12 @@ def test_who_joins_shows_its_token(home, family, monkeypatch):
         assert ray_local.address_to_join(home) is None, "who names another cluster has that"
     assert ray_local.address_to_join(home) == there.address
     assert (os.environ["RAY_AUTH_MODE"], os.environ["RAY_AUTH_TOKEN_PATH"]) == ("token", str(there.token))
+
+
+@pytest.mark.slow  # ray is imported
+def test_each_node_sees_gpus_of_its_own(monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,5,6,7")
+    shown = [each["CUDA_VISIBLE_DEVICES"] for each in ray_nodes._devices(2, 2)]
+    assert shown == ["4,5", "6,7"]
+    with pytest.raises(InputError, match="--gpus 2: that is 6 for all nodes, and this machine shows 4; give fewer"):
+        ray_nodes._devices(3, 2)

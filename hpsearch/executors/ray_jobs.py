@@ -38,6 +38,9 @@ ANSWER_S = 10.0
 WORK_S = 60.0
 """How long it may take for more than that: one that has just started, or is given a large package."""
 
+READY_S = 30.0
+"""How long a head that has just started may take until it takes jobs."""
+
 BEGIN_S = 20.0
 """For how long to watch whether a job begins: its environment is made for some seconds first."""
 
@@ -148,15 +151,20 @@ class Jobs:
 
     def _begin(self, name: str, sweep: str, parcel: Parcel) -> bool:
         """False where somebody else was faster."""
+        deadline = time.monotonic() + READY_S
         with tempfile.TemporaryDirectory(prefix="hpsearch-") as scratch, _told(self.head):
-            environment = parcel.environment(Path(scratch))
-            try:
-                self._client.submit_job(entrypoint=parcel.entrypoint, submission_id=name, runtime_env=environment, metadata={_SWEEP: sweep})
-            except RuntimeError as error:
-                if "already exists" not in str(error):
-                    raise
-                return False
-        return True
+            job = {"entrypoint": parcel.entrypoint, "runtime_env": parcel.environment(Path(scratch)), "metadata": {_SWEEP: sweep}}
+            while True:
+                try:
+                    self._client.submit_job(submission_id=name, **job)
+                except RuntimeError as error:
+                    if "already exists" in str(error):
+                        return False
+                    if "No available agent" not in str(error) or time.monotonic() > deadline:
+                        raise
+                    time.sleep(1)
+                else:
+                    return True
 
     def _wait_until_it_begins(self, name: str) -> JobSeen:
         deadline = time.monotonic() + BEGIN_S

@@ -178,6 +178,8 @@ def test_a_sweep_submitted_from_outside_ends_complete(services: Services, mlflow
     }
     changes = ["name=outside", "budget.trials=2", "training.epochs=2"]
     submit = ["hpsearch", "cluster", "submit", "outside.yaml", *changes, "--address", f"http://127.0.0.1:{services.ports['8265']}"]
+    status = ["hpsearch", "cluster", "status", *submit[-2:]]
+    wait_for_places(status, env=who, cwd=tmp_path)
     assert "outside is submitted to" in run(submit, env=who, cwd=tmp_path)
     look = ["hpsearch", "list", "--json"]
     deadline = time.monotonic() + 200
@@ -186,11 +188,22 @@ def test_a_sweep_submitted_from_outside_ends_complete(services: Services, mlflow
         states = [sweep["state"] for sweep in sweeps if sweep["sweep"] == "outside"]
         if states == ["completed"]:
             break
-        assert time.monotonic() < deadline, run([*submit[:2], "status", *submit[-2:]], env=who, cwd=tmp_path)
+        assert time.monotonic() < deadline, run(status, env=who, cwd=tmp_path)
         time.sleep(1)
     password = secret(services, "mlflow_password")
-    status, _ = mlflow.get("/api/2.0/mlflow/experiments/get-by-name?experiment_name=outside", password)
-    assert status == 200
+    code, _ = mlflow.get("/api/2.0/mlflow/experiments/get-by-name?experiment_name=outside", password)
+    assert code == 200
+
+
+def wait_for_places(words: list[str], **options: Any) -> None:
+    """The dashboard starts after the head, and the worker's node joins after that: no health check asks for them."""
+    deadline = time.monotonic() + 100
+    while True:
+        done = subprocess.run([*words, "--json"], capture_output=True, text=True, check=False, timeout=100, **options)
+        if done.returncode == 0 and any(node["cpus"]["total"] for node in json.loads(done.stdout.splitlines()[-1])["nodes"]):
+            return
+        assert time.monotonic() < deadline, done.stderr
+        time.sleep(1)
 
 
 def run_job(services: Services) -> str:

@@ -218,6 +218,8 @@ def run_job(services: Services) -> str:
         job = services.start("job", [*services.argv("job"), *FEW], stdout=out)
     status = job.wait(timeout=300)
     assert status == 0, services.log("job").read_text()[-5000:]
+    for process in services.processes("job"):  # its node, which ends with the container
+        process.kill()
     return output.read_text()
 
 

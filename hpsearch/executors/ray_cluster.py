@@ -56,7 +56,7 @@ def join(room: Room, code: Path | None) -> None:
         ray.init(address="local", num_cpus=workers * room.resources.cpus, include_dashboard=False, **options)
         return
     if code is not None and not _came_along():
-        options["runtime_env"] = {"working_dir": str(code)}
+        options["runtime_env"] = {"working_dir": str(code), "excludes": _kept_back(code, room.home)}
     _check_answers(address)
     try:
         ray.init(address=address, **options)
@@ -68,6 +68,11 @@ def _came_along() -> bool:
     """Whether this is a job whose folder has travelled to every node already."""
     job = json.loads(os.environ.get("RAY_JOB_CONFIG_JSON_ENV_VAR", "{}"))
     return "working_dir" in job.get("runtime_env", {})
+
+
+def _kept_back(code: Path, home: Path | None) -> list[str]:
+    """What does not travel with the code, as in a .gitignore file."""
+    return [f"/{home.relative_to(code)}/"] if home is not None and home != code and home.is_relative_to(code) else []
 
 
 def _check_answers(address: str) -> None:

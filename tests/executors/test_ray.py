@@ -15,6 +15,7 @@ from pathlib import Path
 import exercises
 import pytest
 from bench import Bench, Steadily
+from whole import check_whole
 
 from hpsearch.controller import Controller
 from hpsearch.errors import ClusterError
@@ -264,32 +265,6 @@ def finished(process: subprocess.Popen[str]) -> dict[str, object]:
     return result
 
 
-def check_whole(folder: Path) -> None:
-    """24 trials, once each, in the ledger and in MLflow; and the ledger's decisions are what the search says again."""
-    import contextlib
-
-    from hpsearch import ledger as ledgers
-    from hpsearch.config import SweepConfig
-    from hpsearch.plan import make_plan
-    from hpsearch.search.replay import replay
-
-    with contextlib.closing(ledgers.open(f"sqlite:///{folder}/.hpsearch/ledger.db")) as ledger:
-        sweep = ledger.find("on-ray")
-        config = SweepConfig.from_json(sweep.config)
-        history = ledgers.fold(ledger, sweep.id, config.objectives)
-        assert sorted(history.trials) == list(range(24))
-        assert {str(t.state) for t in history} <= {"completed", "pruned"}
-        plan = make_plan(config)
-        assert replay(ledger.events(sweep.id), plan.search(config.budget.trials), config.objectives) == []
-    import mlflow
-
-    client = mlflow.MlflowClient(f"sqlite:///{folder}/.hpsearch/mlflow.db")
-    experiment = client.get_experiment_by_name("on-ray")
-    children = [run for run in client.search_runs([experiment.experiment_id], max_results=100) if "mlflow.parentRunId" in run.data.tags]
-    assert len(children) == 24
-    assert {run.info.status for run in children} <= {"FINISHED", "KILLED"}
-
-
 ONE_BY_ONE = ["budget.trials=12", "resources.workers=1"]
 """So that a trial's end, which proposals depend on, comes before the next one's begin on either executor."""
 
@@ -348,7 +323,7 @@ def test_a_sweep_survives_its_driver_and_its_head(tmp_path):
         finished(command(tmp_path, anew, "resume", "on-ray", "--address", anew.address, "--json"))
     finally:
         anew.stop()
-    check_whole(tmp_path)
+    check_whole(f"sqlite:///{tmp_path}/.hpsearch/ledger.db", f"sqlite:///{tmp_path}/.hpsearch/mlflow.db", "on-ray", 24)
 
 
 def interrupt_twice(cluster: Cluster, tmp_path: Path) -> None:

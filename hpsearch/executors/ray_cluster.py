@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import ray
+from ray._private.state import state
 from ray._private.utils import read_ray_address
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
@@ -34,7 +35,7 @@ RAYLET_S = 2.0
 """The same of a node's raylet, while trials of other nodes wait for the answer."""
 
 KNOCK_S, LOST_S = 2.0, 20.0
-"""How often to see whether the head is there, and after how long without an answer it counts as lost."""
+"""How often to see whether the head is there, and which nodes it drains; and after how long without an answer it counts as lost."""
 
 LOOK_S = 60.0
 """How long a node may take to answer what it has: it starts a process for that."""
@@ -106,19 +107,25 @@ def _reason(error: Exception) -> str:
 
 
 class HeadWatch(threading.Thread):
-    """Knocks at the cluster's head, so that its loss is noticed before Ray, a minute later, ends the process without a word."""
+    """Knocks at the cluster's head, so that its loss is noticed before Ray, a minute later, ends the process without a word.
+
+    It asks the head, too: from a thread of its own, since an answer of a head that is gone is waited for without end.
+    """
 
     def __init__(self, address: str) -> None:
         super().__init__(name="hpsearch-head", daemon=True)
+        self.draining: frozenset[str] = frozenset()
+        """The nodes that will soon be gone, by id: a spot machine that is wanted back, or one that is told to end."""
         self._address = address
         self._answered_at = time.monotonic()
         self._stopped = threading.Event()
 
     def run(self) -> None:
         while not self._stopped.wait(KNOCK_S):
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(OSError, ray.exceptions.RaySystemError):
                 _knock(self._address)
                 self._answered_at = time.monotonic()
+                self.draining = frozenset(state.get_draining_nodes())
 
     def check(self) -> None:
         """Raises `ClusterError` where the head has not answered for LOST_S."""

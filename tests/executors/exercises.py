@@ -69,6 +69,15 @@ class Hangs(Exercise):
             time.sleep(3600)
 
 
+class WaitsInTheThirdStep(Exercise):
+    """Until there is a file `go` in `folder`."""
+
+    def misbehave(self, trial: Any, step: int) -> None:
+        assert self.folder is not None
+        while step == 3 and not (self.folder / "go").exists():
+            time.sleep(0.05)
+
+
 class TellsItsProcess(Exercise):
     """Leaves its pid and thread count in `folder`."""
 

@@ -13,13 +13,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import exercises
+import psutil
 import pytest
 from bench import Bench, Steadily
 from whole import check_whole
 
 from hpsearch.controller import Controller
 from hpsearch.errors import ClusterError
-from hpsearch.events import Begun, Reported
+from hpsearch.events import Begun, Ended, Reported
 from hpsearch.trial import Pause, Stop, TrialState
 
 pytestmark = [
@@ -92,10 +93,8 @@ def own_address() -> str:
 
 def kill_tree(process: subprocess.Popen[bytes]) -> None:
     """SIGKILL for a node and all that runs on it."""
-    import psutil
-
     try:
-        family = [*psutil.Process(process.pid).children(recursive=True), psutil.Process(process.pid)]
+        family = tree(process)
     except psutil.NoSuchProcess:
         return
     for each in family:
@@ -104,6 +103,10 @@ def kill_tree(process: subprocess.Popen[bytes]) -> None:
         except psutil.NoSuchProcess:
             continue
     process.wait()
+
+
+def tree(process: subprocess.Popen[bytes]) -> list[psutil.Process]:
+    return [*psutil.Process(process.pid).children(recursive=True), psutil.Process(process.pid)]
 
 
 @pytest.fixture(scope="module")
@@ -216,6 +219,51 @@ def test_a_node_that_is_killed_gives_its_trials_back(bench, cluster):
     again = [b for b in bench.bodies(Begun) if b.attempt == 2]
     assert len(again) == 2, "the two that were on the node"
     assert all(b.from_step > 0 for b in again)
+
+
+def drain(node: subprocess.Popen[bytes], address: str) -> None:
+    """What a cloud's notice comes to where somebody tells Ray of it."""
+    (raylet,) = (each for each in tree(node) if each.name() == "raylet")
+    (node_id,) = (word.partition("=")[2] for word in raylet.cmdline() if word.startswith("--node_id="))
+    words = ["--node-id", node_id, "--reason", "DRAIN_NODE_REASON_PREEMPTION", "--reason-message", "wanted back"]
+    deadline = ["--deadline-remaining-seconds", "60"]
+    subprocess.run([COMMAND.with_name("ray"), "drain-node", "--address", address, *words, *deadline], check=True, capture_output=True)
+
+
+def test_nodes_that_are_drained_give_their_trials_back_with_all_that_they_have_trained(bench, cluster, tmp_path):
+    """One by `ray drain-node`, the other as Ray does when a container is told to end. No failures: `retries` is 0."""
+    from hpsearch.executors import ray_cluster
+
+    nodes = [cluster.start(), cluster.start()]
+    wait_for_cpus(cluster, 10)
+    there: set[int] = set()
+
+    def drain_both(_: Controller) -> None:
+        while len({body.trial for body in bench.bodies(Reported) if body.step == 2}) < 10:
+            time.sleep(0.01)
+        there.update(process.pid for node in nodes for process in tree(node))
+        drain(nodes[0], cluster.address)
+        nodes[1].terminate()
+        while len(ray_cluster.state.get_draining_nodes()) < 2:
+            time.sleep(0.1)
+        time.sleep(2 * ray_cluster.KNOCK_S)
+        (tmp_path / "go").touch()
+
+    task = exercises.WaitsInTheThirdStep(step_s=0.5, folder=tmp_path)
+    history = bench.run(ray_executor(), task, trials=10, workers=10, retries=0, beside=drain_both)
+    assert [t.state for t in history] == [TrialState.COMPLETED] * 10
+    assert all([r["total"] for r in t.reports] == TOTAL for t in history)
+    begun = bench.bodies(Begun)
+    moved = {b.trial for b in begun if int(b.worker.partition(":")[2]) in there}
+    assert len(moved) == 4
+    ends = [e for e in bench.bodies(Ended) if e.state is TrialState.WAITING]
+    assert {(e.trial, e.reason) for e in ends} == {(trial, "its node is being drained") for trial in moved}
+    for again in (b for b in begun if b.attempt == 2):
+        assert int(again.worker.partition(":")[2]) not in there
+        assert again.from_step == max(r.step for r in bench.bodies(Reported) if (r.trial, r.attempt) == (again.trial, 1)) >= 3
+    assert sorted(b.attempt for b in begun) == [1] * 10 + [2] * 4
+    for node in nodes:
+        node.wait(timeout=60)  # Ray ends them when nothing is running there any more
 
 
 def test_a_cluster_without_room_says_what_there_is(bench):

@@ -136,7 +136,9 @@ class HeadWatch(threading.Thread):
             )
 
     def stop(self) -> None:
+        """Before Ray is shut down: it must not be asked after that."""
         self._stopped.set()
+        self.join(KNOCK_S)
 
 
 def _knock(address: str, timeout_s: float = CONNECT_S) -> None:
@@ -159,8 +161,10 @@ class Node:
 
 
 def nodes() -> list[Node]:
-    """Those that are alive."""
-    return [Node(each["NodeID"], each["NodeManagerHostname"], each["Resources"]) for each in ray.nodes() if each["Alive"]]
+    """Those that are alive, and not about to go: Ray places nothing on these any more."""
+    gone = state.get_draining_nodes()
+    alive = [each for each in ray.nodes() if each["Alive"] and each["NodeID"] not in gone]
+    return [Node(each["NodeID"], each["NodeManagerHostname"], each["Resources"]) for each in alive]
 
 
 def is_there(node_id: str) -> bool:

@@ -237,6 +237,7 @@ def test_nodes_that_are_drained_give_their_trials_back_with_all_that_they_have_t
     nodes = [cluster.start(), cluster.start()]
     wait_for_cpus(cluster, 10)
     there: set[int] = set()
+    left: list[int] = []
 
     def drain_both(_: Controller) -> None:
         while len({body.trial for body in bench.bodies(Reported) if body.step == 2}) < 10:
@@ -246,6 +247,7 @@ def test_nodes_that_are_drained_give_their_trials_back_with_all_that_they_have_t
         nodes[1].terminate()
         while len(ray_cluster.state.get_draining_nodes()) < 2:
             time.sleep(0.1)
+        left.append(len(ray_cluster.nodes()))
         time.sleep(2 * ray_cluster.KNOCK_S)
         (tmp_path / "go").touch()
 
@@ -262,8 +264,9 @@ def test_nodes_that_are_drained_give_their_trials_back_with_all_that_they_have_t
         assert int(again.worker.partition(":")[2]) not in there
         assert again.from_step == max(r.step for r in bench.bodies(Reported) if (r.trial, r.attempt) == (again.trial, 1)) >= 3
     assert sorted(b.attempt for b in begun) == [1] * 10 + [2] * 4
+    assert left == [4], "the others are no places any more"
     for node in nodes:
-        node.wait(timeout=60)  # Ray ends them when nothing is running there any more
+        kill_tree(node)
 
 
 def test_a_cluster_without_room_says_what_there_is(bench):

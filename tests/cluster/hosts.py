@@ -43,7 +43,8 @@ class Hosts:
     """Of what its programs write; short, since Ray's sockets are in it."""
     addresses: dict[str, str] = field(default_factory=dict)
     switch: str = field(default_factory=lambda: f"hpsearch-{os.getpid()}")
-    running: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+    """By the names of their logs."""
 
     def __post_init__(self) -> None:
         self.folder.chmod(0o755)
@@ -75,10 +76,9 @@ class Hosts:
 
     def start(self, name: str, *words: str, log: str | None = None, **options: Any) -> subprocess.Popen[bytes]:
         """Have a host run it. What it prints goes to a file."""
-        with self.log(log or name).open("wb") as file:
+        with self.log(log or name).open("ab") as file:
             options = {"stdout": file, "stderr": file, "stdin": subprocess.DEVNULL, "start_new_session": True, **options}
-            process = subprocess.Popen(self.command(name, *words), **options)
-        self.running.append(process)
+            process = self.running[log or name] = subprocess.Popen(self.command(name, *words), **options)
         return process
 
     def log(self, name: str) -> Path:
@@ -95,7 +95,7 @@ class Hosts:
         """Every process of every host, and the hosts."""
         for name in self.addresses:
             self._end_processes(name)
-        for process in self.running:
+        for process in self.running.values():
             process.wait()
         for namespace in (*map(self._namespace, self.addresses), self.switch):
             subprocess.run(["ip", "netns", "delete", namespace], check=False, capture_output=True)

@@ -33,7 +33,7 @@ pytestmark = [
 ROOT = Path(__file__).parents[2]
 PROGRAMS = Path(sys.executable).parent
 NAMES = ("head", "worker-1", "worker-2", "database", "tracking")
-TRIALS, STEPS, STEP_S = 24, 12, 0.4
+TRIALS, STEPS, STEP_S = 30, 12, 0.4
 
 SOON = {"health_check_period_ms": 1000, "health_check_timeout_ms": 1000, "health_check_failure_threshold": 5}
 """Ray's settings by which it counts a host as lost that does not answer for some ten seconds."""
@@ -135,22 +135,37 @@ def environment(hosts: Hosts) -> dict[str, str]:
 
 
 def start_ray(hosts: Hosts) -> str:
-    """A head without places, and two workers with two each; the head's address."""
+    """A head without places, and two workers; the head's address."""
     token = hosts.folder / "token"
     token.write_text(secrets.token_hex(32))
     token.chmod(0o600)
     address = f"{hosts.addresses['head']}:6379"
-    head = ["--head", "--port", "6379", "--num-cpus", "0", "--include-dashboard=false", "--system-config", json.dumps(SOON)]
-    for name, role in {"head": head, "worker-1": ["--num-cpus", "2"], "worker-2": ["--num-cpus", "2"]}.items():
-        words = ["start", "--block", *role, *([] if name == "head" else ["--address", address]), "--object-store-memory", "100000000"]
-        hosts.start(name, str(PROGRAMS / "ray"), *words, env=environment(hosts))
-        wait(lambda name=name: "Ray runtime started" in hosts.log(name).read_text(), 120, hosts.log(name))  # two at once would share ports
+    role = ["--head", "--port", "6379", "--num-cpus", "0", "--include-dashboard=false", "--system-config", json.dumps(SOON)]
+    start_node(hosts, "head", *role)
+    for name in ("worker-1", "worker-2"):
+        start_node(hosts, name, *worker_of(address))
     return address
 
 
-def wait(for_: Callable[[], Any], seconds: float, log: Path) -> Any:
+def worker_of(address: str) -> list[str]:
+    """With two places."""
+    return ["--address", address, "--num-cpus", "2"]
+
+
+def start_node(hosts: Hosts, name: str, *role: str) -> None:
+    """One after another: they would choose the same names for their sockets, which are in one folder."""
+    log = hosts.log(name)
+    log.unlink(missing_ok=True)
+    words = [str(PROGRAMS / "ray"), "start", "--block", *role, "--object-store-memory", "100000000"]
+    node = hosts.start(name, *words, env=environment(hosts))
+    wait(lambda: "Ray runtime started" in log.read_text(), 120, log, node)
+
+
+def wait(for_: Callable[[], Any], seconds: float, log: Path, process: subprocess.Popen[bytes]) -> Any:
+    """What it gives at last, while the process runs."""
     deadline = time.monotonic() + seconds
     while not (found := for_()):
+        assert process.poll() is None, f"{log}: {log.read_text()[-5000:]}"
         assert time.monotonic() < deadline, f"{log}: {log.read_text()[-5000:]}"
         time.sleep(0.2)
     return found
@@ -195,14 +210,17 @@ class Reading:
 
 def test_a_host_that_is_cut_off_and_comes_back(hosts: Hosts) -> None:
     store, kept = start_database(hosts), start_tracking(hosts)
-    sweep = start_sweep(hosts, start_ray(hosts))
+    address = start_ray(hosts)
+    sweep = start_sweep(hosts, address)
     log, reading = hosts.log("sweep"), Reading(store)
 
-    cut = wait(lambda: len(found := reading.running_on("worker-2")) == 2 and found, 150, log)
+    cut = wait(lambda: len(found := reading.running_on("worker-2")) == 2 and found, 150, log, sweep)
     hosts.set_link("worker-2", "down")
-    wait(lambda: len(reading.begun(attempt=2)) == 2, 90, log)
-    assert sweep.poll() is None
+    wait(lambda: len(reading.begun(attempt=2)) == 2, 90, log, sweep)
     hosts.set_link("worker-2", "up")
+    hosts.running["worker-2"].wait(timeout=60)  # it learns that it was given up
+    before = len(reading.bodies())
+    start_node(hosts, "worker-2", *worker_of(address))
 
     assert sweep.wait(timeout=200) == 0, log.read_text()[-5000:]
     result = json.loads(log.read_text().splitlines()[-1])
@@ -211,6 +229,7 @@ def test_a_host_that_is_cut_off_and_comes_back(hosts: Hosts) -> None:
     bodies = reading.bodies()
     begun = [b for b in bodies if isinstance(b, Begun)]
     assert {b.worker.partition(":")[0] for b in begun} == {"worker-1", "worker-2"}
+    assert "worker-2" in {b.worker.partition(":")[0] for b in bodies[before:] if isinstance(b, Begun)}, "it has places again"
     assert {(b.trial, b.attempt, b.reason) for b in reading.given_back()} == {(trial, 1, "its node was lost") for trial, _ in cut}
     assert {b.trial for b in begun if b.attempt == 2} == {trial for trial, _ in cut}
     assert all(b.worker.startswith("worker-1:") and b.from_step > 0 for b in begun if b.attempt == 2)

@@ -230,6 +230,7 @@ def drain(node: subprocess.Popen[bytes], address: str) -> None:
     subprocess.run([COMMAND.with_name("ray"), "drain-node", "--address", address, *words, *deadline], check=True, capture_output=True)
 
 
+@pytest.mark.timeout(600)
 def test_nodes_that_are_drained_give_their_trials_back_with_all_that_they_have_trained(bench, cluster, tmp_path):
     """One by `ray drain-node`, the other as Ray does when a container is told to end. No failures: `retries` is 0."""
     from hpsearch.executors import ray_cluster

@@ -7,6 +7,7 @@ come by calls of `answer`, which Ray delivers before the next `step`.
 from __future__ import annotations
 
 import atexit
+import importlib
 import os
 import queue
 import shutil
@@ -110,6 +111,7 @@ class Worker(tune.Trainable):  # type: ignore[misc]
 
     def setup(self, config: dict[str, Any], job: Job, carried: Carried) -> None:
         """Tune's: made for its first assignment."""
+        importlib.import_module("hpsearch.training.preload")  # torch, before a time-out counts
         scratch = Path(tempfile.mkdtemp(prefix="hpsearch-"))
         atexit.register(shutil.rmtree, scratch, ignore_errors=True)  # Tune calls `cleanup` of some actors alone
         carried.lay(job.task, scratch)

@@ -10,6 +10,7 @@ import os
 import shutil
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -47,6 +48,9 @@ NODE_S = 1.0
 
 DRAINED = "its node is being drained"
 """Why a trial goes on elsewhere."""
+
+UNBEGUN = 3
+"""How often a trial may lose its worker before it trains, at no cost: its node has gone, or is broken."""
 
 WITHOUT_END = 1_000_000_000
 """Of Tune's own samples: the controller says when there are no more."""
@@ -125,6 +129,8 @@ class _Bridge:
         self._lost: dict[str, float] = {}
         self._moved: set[str] = set()
         """Those that were told to pause because of where they are."""
+        self._unbegun: Counter[int] = Counter()
+        """How often a trial, by number, has lost its worker before it trained."""
 
     def __reduce__(self) -> tuple[type[object], tuple[()]]:
         return (object, ())  # Tune pickles searchers into an experiment state that nobody reads
@@ -183,10 +189,16 @@ class _Bridge:
         now = time.monotonic()
         for trial_id in [each for each, due in self._lost.items() if now >= due]:
             node = self._nodes.get(trial_id)
-            if node is None or ray_cluster.is_there(node):
+            if node is None and self._may_begin_again(self._assignments[trial_id].trial):
+                self._end(trial_id, Outcome(TrialState.WAITING, "its worker was lost before it began"))
+            elif node is None or ray_cluster.is_there(node):
                 self._end(trial_id, Outcome(TrialState.FAILED, "its worker process was lost"))
             else:
                 self._end(trial_id, Outcome(TrialState.WAITING, "its node was lost"))
+
+    def _may_begin_again(self, trial: int) -> bool:
+        self._unbegun[trial] += 1
+        return self._unbegun[trial] <= UNBEGUN
 
     def tick(self, live: Sequence[Any] = ()) -> None:
         """What is due; ends the workers of what must end now, among Tune's live trials."""

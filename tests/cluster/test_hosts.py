@@ -32,7 +32,8 @@ pytestmark = [
 
 ROOT = Path(__file__).parents[2]
 PROGRAMS = Path(sys.executable).parent
-NAMES = ("head", "worker-1", "worker-2", "database", "tracking")
+WORKERS = ("worker-1", "worker-2")
+NAMES = ("head", *WORKERS, "database", "tracking")
 TRIALS, STEPS, STEP_S = 30, 12, 0.4
 
 SOON = {"health_check_period_ms": 1000, "health_check_timeout_ms": 1000, "health_check_failure_threshold": 5}
@@ -127,7 +128,6 @@ def environment(hosts: Hosts) -> dict[str, str]:
         "PYTHONPATH": str(ROOT),
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN_PATH": str(hosts.folder / "token"),
-        "RAY_TMPDIR": str(hosts.folder),
         "RAY_USAGE_STATS_ENABLED": "0",
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
         "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -142,8 +142,11 @@ def start_ray(hosts: Hosts) -> str:
     address = f"{hosts.addresses['head']}:6379"
     role = ["--head", "--port", "6379", "--num-cpus", "0", "--include-dashboard=false", "--system-config", json.dumps(SOON)]
     start_node(hosts, "head", *role)
-    for name in ("worker-1", "worker-2"):
+    wait_for_node(hosts, "head")
+    for name in WORKERS:
         start_node(hosts, name, *worker_of(address))
+    for name in WORKERS:
+        wait_for_node(hosts, name)
     return address
 
 
@@ -153,12 +156,14 @@ def worker_of(address: str) -> list[str]:
 
 
 def start_node(hosts: Hosts, name: str, *role: str) -> None:
-    """One after another: they would choose the same names for their sockets, which are in one folder."""
-    log = hosts.log(name)
-    log.unlink(missing_ok=True)
-    words = [str(PROGRAMS / "ray"), "start", "--block", *role, "--object-store-memory", "100000000"]
-    node = hosts.start(name, *words, env=environment(hosts))
-    wait(lambda: "Ray runtime started" in log.read_text(), 120, log, node)
+    """Its temporary folder is its own: Ray empties parts of it when a node starts and ends."""
+    hosts.log(name).unlink(missing_ok=True)
+    words = [str(PROGRAMS / "ray"), "start", "--block", *role, "--object-store-memory", "100000000", "--temp-dir", str(hosts.folder / name)]
+    hosts.start(name, *words, env=environment(hosts))
+
+
+def wait_for_node(hosts: Hosts, name: str) -> None:
+    wait(lambda: "Ray runtime started" in hosts.log(name).read_text(), 120, hosts.log(name), hosts.running[name])
 
 
 def wait(for_: Callable[[], Any], seconds: float, log: Path, process: subprocess.Popen[bytes]) -> Any:
@@ -228,7 +233,7 @@ def test_a_host_that_is_cut_off_and_comes_back(hosts: Hosts) -> None:
     check_whole(store, kept, "across-hosts", TRIALS)
     bodies = reading.bodies()
     begun = [b for b in bodies if isinstance(b, Begun)]
-    assert {b.worker.partition(":")[0] for b in begun} == {"worker-1", "worker-2"}
+    assert {b.worker.partition(":")[0] for b in begun} == set(WORKERS)
     assert "worker-2" in {b.worker.partition(":")[0] for b in bodies[before:] if isinstance(b, Begun)}, "it has places again"
     assert {(b.trial, b.attempt, b.reason) for b in reading.given_back()} == {(trial, 1, "its node was lost") for trial, _ in cut}
     assert {b.trial for b in begun if b.attempt == 2} == {trial for trial, _ in cut}

@@ -49,6 +49,21 @@ class DiesOnce(Exercise):
             os.kill(os.getpid(), signal.SIGKILL)
 
 
+@dataclass
+class DiesUnbegun(Exercise):
+    """So many workers end while they are given the task."""
+
+    times: int = 1
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        assert self.folder is not None
+        deaths = len(list(self.folder.glob("death-*")))
+        if deaths < self.times:
+            (self.folder / f"death-{deaths}").touch()
+            os._exit(7)
+
+
 class ExitsAlways(Exercise):
     def misbehave(self, trial: Any, step: int) -> None:
         os._exit(7)

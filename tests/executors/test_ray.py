@@ -203,6 +203,14 @@ def test_a_killed_worker_costs_an_attempt_and_nothing_else(bench):
     assert [b.from_step for b in bench.bodies(Begun) if b.attempt == 2] == [3] * 3, "goes on from the last checkpoint"
 
 
+def test_a_worker_that_is_lost_before_it_trains_costs_nothing_but_not_for_ever(bench, tmp_path):
+    history = bench.run(ray_executor(), exercises.DiesUnbegun(folder=tmp_path), trials=1, workers=1, retries=0)
+    assert [(t.state, t.attempt) for t in history] == [(TrialState.COMPLETED, 2)]
+    assert next(e.reason for e in bench.bodies(Ended)) == "its worker was lost before it began"
+    never = Bench(tmp_path / "never").run(ray_executor(), exercises.DiesUnbegun(folder=tmp_path, times=99), trials=1, workers=1, retries=0)
+    assert [(t.state, t.attempt) for t in never] == [(TrialState.FAILED, 4)]
+
+
 def test_a_node_that_is_killed_gives_its_trials_back(bench, cluster):
     """They are no failures of theirs: `retries` is 0."""
     node = cluster.start()

@@ -76,7 +76,7 @@ class Hosts:
 
     def start(self, name: str, *words: str, log: str | None = None, **options: Any) -> subprocess.Popen[bytes]:
         """Have a host run it. What it prints goes to a file."""
-        with self.log(log or name).open("ab") as file:
+        with self.log(log or name).open("wb") as file:
             options = {"stdout": file, "stderr": file, "stdin": subprocess.DEVNULL, "start_new_session": True, **options}
             process = self.running[log or name] = subprocess.Popen(self.command(name, *words), **options)
         return process

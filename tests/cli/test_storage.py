@@ -114,6 +114,7 @@ def test_a_sweep_killed_goes_on_from_there_and_is_deleted_there(processes, sweep
     assert sorted(place.files()) == ["one-2/trial-00000/step-00001.json", "one/mine.txt"]
 
 
+@pytest.mark.slow
 def test_a_relative_folder_starts_from_the_sweep_file(hp, sweep, tmp_path):
     file = sweep("kept/here", more="")
     (tmp_path / "elsewhere").mkdir()

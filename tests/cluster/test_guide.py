@@ -59,6 +59,7 @@ def containers(manifest: dict[str, Any]) -> list[dict[str, Any]]:
     return [container for group in groups for container in group["template"]["spec"]["containers"]]
 
 
+@pytest.mark.slow
 def test_rays_commands_parse() -> None:
     words = [line for line in console() if line[0] == "ray"]
     assert {line[1] for line in words} == {"drain-node", "get-auth-token", "start", "status", "stop", "symmetric-run"}

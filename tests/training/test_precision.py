@@ -85,6 +85,7 @@ def _tensors(state):
             yield from _tensors(part)
 
 
+@pytest.mark.slow
 def test_evaluation_is_in_the_trials_precision_too(tmp_path, seen):
     for precision, expected in (("bf16", torch.bfloat16), ("tf32", torch.float32), ("fp32", torch.float32)):
         seen.types = {True: set(), False: set()}
@@ -92,6 +93,7 @@ def test_evaluation_is_in_the_trials_precision_too(tmp_path, seen):
         assert seen.types == {True: {expected}, False: {expected}}
 
 
+@pytest.mark.slow
 def test_bf16_learns_digits_nearly_as_well(tmp_path):
     """And not the very same: it is another arithmetic. On a CPU tf32 is fp32."""
     reached = {}
@@ -106,7 +108,10 @@ def test_bf16_learns_digits_nearly_as_well(tmp_path):
     assert accuracy["bf16"] == pytest.approx(accuracy["fp32"], abs=0.015)
 
 
-@pytest.mark.parametrize(("kind", "parameters"), [("classification", {"dropout": 0.2}), ("generation", {"spectral_normalization": True})])
+@pytest.mark.parametrize(
+    ("kind", "parameters"),
+    [("classification", {"dropout": 0.2}), pytest.param("generation", {"spectral_normalization": True}, marks=pytest.mark.slow)],
+)
 def test_a_resumed_bf16_training_is_the_uninterrupted_one(tmp_path, kind, parameters):
     task = prepared(kind, tmp_path, "bf16", "training.epochs=3")
     _, whole = train(task, tmp_path / "whole", parameters=parameters, until=3)

@@ -26,7 +26,7 @@ from hpsearch.trial import Assignment, Checkpoint, Objective, Pause, TrialKind, 
 STATE = {"parameters": torch.arange(5.0), "nested": {"step": 3, "list": [1.5, None, "x", True]}}
 
 
-@pytest.fixture(params=["disk", "s3"])
+@pytest.fixture(params=["disk", pytest.param("s3", marks=pytest.mark.slow)])
 def place(request, tmp_path):
     if request.param == "disk":
         return OnDisk(tmp_path / "storage")
@@ -272,6 +272,7 @@ def attempt(server, *names, **environment):
     return done.stdout.splitlines()
 
 
+@pytest.mark.slow
 def test_where_nobody_listens_all_fails_soon(s3_server):
     began = time.monotonic()
     said = attempt(s3_server, *ALL, AWS_ENDPOINT_URL="http://127.0.0.1:9")
@@ -315,6 +316,7 @@ class Hiccup(BaseHTTPRequestHandler):
         """Nothing."""
 
 
+@pytest.mark.slow
 def test_a_server_that_is_out_for_a_moment_is_asked_again(s3_server):
     with ThreadingHTTPServer(("127.0.0.1", 0), Hiccup) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -323,6 +325,7 @@ def test_a_server_that_is_out_for_a_moment_is_asked_again(s3_server):
     assert (said, Hiccup.asked) == (["b'found'"], 2)
 
 
+@pytest.mark.slow
 def test_wrong_keys_are_refused(s3_server):
     wrong = s3_server.keys("stranger", "AKIASTRANGER00000000", "a-secret-of-nobody")
     said = attempt(s3_server, *ALL, AWS_SHARED_CREDENTIALS_FILE=str(wrong))
@@ -331,11 +334,13 @@ def test_wrong_keys_are_refused(s3_server):
     assert "a-secret-of-nobody" not in str(said)
 
 
+@pytest.mark.slow
 def test_no_keys_at_all_are_said_to_be_missing(s3_server):
     (said,) = attempt(s3_server, "write", AWS_SHARED_CREDENTIALS_FILE="/none")
     assert said == "OSError Unable to locate credentials"
 
 
+@pytest.mark.slow
 def test_who_may_only_read_cannot_write(s3_server):
     reader = s3_server.user("reader", READS)
     said = attempt(s3_server, "write", "names", AWS_SHARED_CREDENTIALS_FILE=str(reader))

@@ -136,7 +136,6 @@ def test_other_data_under_the_same_sweep_are_refused(place):
         (["objective.metric=val_acuracy"], ConfigError),
         (["space.hiden_units=3"], ConfigError),
         (["space.optimizer=addam"], ConfigError),
-        (["winner.top=3"], ConfigError),
         (["constraints=[{metric: parameters, max: 3}]"], ConfigError),
         (["task.data={csv: nowhere.csv, target: y}"], DataError),
     ],

@@ -71,14 +71,18 @@ class Plan:
 
     def executor(self, home: Home) -> Executor:
         """Where the file (or the command line) wants the trials to run."""
-        name, resources = self.config.name, self.config.resources
-        job = Job(self.task, home.checkpoints / name, home.logs / name, self.config.training.checkpoint_every, home.outputs / name)
+        resources = self.config.resources
         room = Room(resources.workers, Resources(resources.cpus, resources.gpus), self.address)
         target = EXECUTORS[self.executor_name]
         assert target is not None
         module, _, kind = target.partition(":")
-        executor: Executor = getattr(importlib.import_module(module), kind)(job, room)
+        executor: Executor = getattr(importlib.import_module(module), kind)(self.job(home), room)
         return executor
+
+    def job(self, home: Home) -> Job:
+        """What a place must know to train."""
+        name = self.config.name
+        return Job(self.task, home.checkpoints / name, home.logs / name, self.config.training.checkpoint_every, home.outputs / name)
 
     def prepare(self, home: Home) -> None:
         """Bring the data to the workers' machine, and check what needs them. Raises `DataError`, `ConfigError`."""

@@ -201,6 +201,7 @@ def test_kills_between_re_tests_leave_exactly_as_many_as_were_asked_for(tmp_path
     assert max(t.attempt for t in retests) > 1, "one of them was killed while it ran"
     assert winner["trial"] in parents
     check_retests_are_grandchildren(place, result)
+    check_replays_bit_for_bit(place, max(retests, key=lambda t: t.attempt).number)
 
 
 def contenders_of(place: Place) -> set[int]:
@@ -223,3 +224,11 @@ def check_retests_are_grandchildren(place: Place, result: dict[str, object]) -> 
         parent = result["mlflow"]["run_id"] if trial.parent is None else by_trial[trial.parent].info.run_id
         assert by_trial[trial.number].data.tags["mlflow.parentRunId"] == parent
         assert ("test_accuracy" in by_trial[trial.number].data.metrics) == (trial.kind is TrialKind.RETEST)
+
+
+def check_replays_bit_for_bit(place: Place, trial: int) -> None:
+    """In one go, though it was trained in several."""
+    command = [str(COMMAND), "replay", "killed", str(trial), "--json"]
+    done = subprocess.run(command, cwd=place.folder, capture_output=True, text=True, timeout=100, check=False)
+    replayed = json.loads(done.stdout.splitlines()[-1])
+    assert (done.returncode, replayed["same"], replayed["steps"]) == (0, True, 30), replayed

@@ -14,7 +14,7 @@ RUN python -m venv /opt/venv
 COPY pyproject.toml constraints.txt README.md LICENSE ./
 COPY hpsearch hpsearch
 RUN pip install --constraint constraints.txt hatchling editables \
- && pip install --constraint constraints.txt --no-build-isolation '.[cluster]'
+ && pip install --constraint constraints.txt --no-build-isolation '.[cluster,s3]'
 COPY compose/check_device.py .
 RUN python check_device.py "$DEVICE"
 

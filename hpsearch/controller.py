@@ -9,8 +9,23 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, Protocol, TypeVar
 
+from hpsearch import packing
 from hpsearch.errors import LeaseLost, StoreError
-from hpsearch.events import Answered, Assigned, Begun, Body, Ended, Event, Reported, SweepClosed, SweepExtended, SweepOpened, TrialCreated
+from hpsearch.events import (
+    Answered,
+    Assigned,
+    Begun,
+    Body,
+    Ended,
+    Event,
+    Measured,
+    Reported,
+    Sampled,
+    SweepClosed,
+    SweepExtended,
+    SweepOpened,
+    TrialCreated,
+)
 from hpsearch.ledger.face import Lease, Ledger, Request
 from hpsearch.search.history import History, TrialRecord
 from hpsearch.trial import (
@@ -26,6 +41,7 @@ from hpsearch.trial import (
     Report,
     Resources,
     Resume,
+    Sample,
     Start,
     Stop,
     TrialKind,
@@ -129,7 +145,7 @@ class Controller:
         self._running: dict[tuple[int, int], Assignment] = {}
         self._deadlines: dict[tuple[int, int], float] = {}
         self._aborting: dict[tuple[int, int], Outcome] = {}
-        self._given_back: set[tuple[int, int]] = set()
+        self._given_back: dict[tuple[int, int], str] = {}
         self._began = clock()
         self._active_before_s = history.active_ms / 1000
         self._next_poll = clock()
@@ -210,7 +226,7 @@ class Controller:
         for assignment, report in reports:
             answer, new = self._judge(history, assignment, report)
             history = _ahead(history, new)
-            bodies += new
+            bodies += [*new, *self._sampled(assignment, report.samples)]
             answers.append(answer)
         if bodies:
             self._commit(*bodies)
@@ -220,9 +236,10 @@ class Controller:
         """Settle the trial's state; an attempt that was given up already changes nothing."""
         self._running.pop(assignment.key, None)
         self._deadlines.pop(assignment.key, None)
+        sampled = self._sampled(assignment, outcome.samples)
         outcome = self._aborting.pop(assignment.key, outcome)
         if not self._is_stale(assignment):
-            self._commit(self._settle(self.history.trials[assignment.trial], outcome))
+            self._commit(*sampled, self._settle(self.history.trials[assignment.trial], outcome))
 
     def tick(self) -> list[Assignment]:
         """Hear interrupts and other commands' requests, and find what has run out of time."""
@@ -274,26 +291,38 @@ class Controller:
         )
 
     def _assign_created(self, created: TrialCreated, place: Place) -> Assignment:
-        self._commit(created, Assigned(created.trial, 1, place.name, created.until_step))
+        self._commit(created, Assigned(created.trial, 1, place.name, created.until_step, gpus=self._grant(None)))
         return self._assignment(created.trial)
 
     def _assign(self, record: TrialRecord, place: Place) -> Assignment:
-        self._commit(Assigned(record.number, record.attempt + 1, place.name, record.until_step))
+        self._commit(Assigned(record.number, record.attempt + 1, place.name, record.until_step, gpus=self._grant(record)))
         return self._assignment(record.number)
 
     def _resume(self, resume: Resume, place: Place) -> Assignment:
-        attempt = self.history.trials[resume.trial].attempt + 1
-        self._commit(Assigned(resume.trial, attempt, place.name, resume.until_step, decided=True, search_state=resume.search_state))
+        record = self.history.trials[resume.trial]
+        self._commit(
+            Assigned(
+                resume.trial, record.attempt + 1, place.name, resume.until_step, decided=True, search_state=resume.search_state,
+                gpus=self._grant(record),
+            )
+        )  # fmt: skip
         return self._assignment(resume.trial)
 
     def _assignment(self, trial: int) -> Assignment:
         record = self.history.trials[trial]
+        resources, until_step = self.rules.resources, record.until_step
+        if resources.packed:
+            resources = replace(resources, gpus=record.gpus)
+            if record.memory is None and record.kind is not TrialKind.RETEST:  # which is measured on the test split at its end
+                until_step = min(until_step, record.step + 1)
         assignment = Assignment(
-            record.number, record.attempt, record.kind, record.parameters, record.seed, record.until_step, record.checkpoint,
-            resources=self.rules.resources,
-        )  # fmt: skip
+            record.number, record.attempt, record.kind, record.parameters, record.seed, until_step, record.checkpoint, resources=resources
+        )
         self._running[assignment.key] = assignment
         return assignment
+
+    def _grant(self, record: TrialRecord | None) -> float:
+        return packing.grant(self.history, record) if self.rules.resources.packed else 0.0
 
     def _active_s(self) -> float:
         return self._active_before_s + self._clock() - self._began
@@ -307,16 +336,21 @@ class Controller:
         if report.step <= record.step or record.stop is not None:
             return self._from_the_record(record), []
         reported = Reported(record.number, assignment.attempt, report.step, report.metrics, report.duration_s, report.checkpoint)
-        history = _ahead(history, [reported])
+        bodies: list[Body] = [*_measured(assignment, report), reported]
+        history = _ahead(history, bodies)
         answer = self._search.judge(history, reported)
-        bodies: list[Body] = [reported]
         if answer != Continue(record.until_step):
             bodies.append(_answered(reported, answer, "search"))
-        if self.stopping and isinstance(answer, Continue) and report.step < answer.until_step:
+        if isinstance(answer, Continue) and report.step < answer.until_step and (reason := self.stopping or _moves(record, history)):
             answer = Pause()
-            self._given_back.add(assignment.key)
+            self._given_back[assignment.key] = reason
             bodies.append(_answered(reported, answer, "controller"))
         return answer, bodies
+
+    def _sampled(self, assignment: Assignment, samples: Sequence[Sample]) -> list[Sampled]:
+        if self._is_stale(assignment):
+            return []
+        return [Sampled(assignment.trial, assignment.attempt, sample.taken_ms, sample.used) for sample in samples]
 
     def _from_the_record(self, record: TrialRecord) -> Answer:
         if record.stop is not None:
@@ -339,7 +373,10 @@ class Controller:
             case TrialState.COMPLETED if reason is None and record.step == record.until_step < self.rules.max_steps:
                 state = TrialState.PAUSED
             case TrialState.PAUSED if (record.number, record.attempt) in self._given_back:
-                state, reason = TrialState.WAITING, self.stopping
+                state, reason = TrialState.WAITING, self._given_back[record.number, record.attempt]
+            case TrialState.OUT_OF_MEMORY if 0 < record.gpus < 1:
+                more = f"{record.gpus:g} of a GPU was too little; it is tried again with more ({reason})"
+                return Ended(record.number, record.attempt, TrialState.WAITING, more, outcome.checkpoint, starved=True)
         if state is TrialState.FAILED and record.retries < self.rules.retries:
             state, retry = TrialState.WAITING, True
         return Ended(record.number, record.attempt, state, reason, outcome.checkpoint, retry)
@@ -451,6 +488,20 @@ class _Renewal(threading.Thread):
 def _ahead(history: History, bodies: Sequence[Body]) -> History:
     """The history as it will be once `bodies` are committed; decisions never read its times."""
     return history.apply(Event(history.seq + 1 + i, 0, body) for i, body in enumerate(bodies))
+
+
+def _measured(assignment: Assignment, report: Report) -> list[Measured]:
+    if report.memory is None:
+        return []
+    return [Measured(assignment.trial, assignment.attempt, report.memory.peak_bytes, report.memory.total_bytes)]
+
+
+def _moves(before: TrialRecord, history: History) -> str | None:
+    """Why a trial that has just been measured goes on elsewhere: another part of a GPU suits it."""
+    now = history.trials[before.number]
+    if before.memory is not None or now.memory is None or (wanted := packing.grant(history, now)) == now.gpus:
+        return None
+    return f"measured: it goes on with {wanted:g} of a GPU, in place of {now.gpus:g}"
 
 
 def _answered(reported: Reported, answer: Answer, by: Literal["search", "controller"]) -> Answered:

@@ -8,6 +8,7 @@
     ├── StoreError                    3      the ledger cannot be opened or reached
     │   └── TrackerError              3      MLflow cannot be reached, where a command is about MLflow (`sync`, `ui`)
     ├── ClusterError                  3      the Ray cluster cannot be reached, or cannot run the sweep's trials
+    ├── StorageError                  3      the folder or the bucket where checkpoints go cannot be reached, or not be written
     ├── LeaseHeld                     4      another controller holds the sweep
     │   └── LeaseLost                 4      it took the sweep over while we ran
     ├── StaleAttempt                  1      a worker that was given up for dead speaks; nothing is changed
@@ -59,6 +60,12 @@ class TrackerError(StoreError):
 
 class ClusterError(HpsearchError):
     """The Ray cluster cannot be reached, or has not what the trials need."""
+
+    exit_code = 3
+
+
+class StorageError(HpsearchError):
+    """Where checkpoints go cannot be reached, or not be written."""
 
     exit_code = 3
 

@@ -59,7 +59,10 @@ class TrialCreated:
 
 @dataclass(frozen=True, slots=True)
 class Assigned:
-    """An attempt was given to a place, to train until `until_step`: the trial is RUNNING. `decided`: the search resumed a paused trial."""
+    """An attempt was given to a place, to train until `until_step`: the trial is RUNNING. `decided`: the search resumed a paused trial.
+
+    `gpus`: the part of a GPU that the controller chose for it; 0 where the sweep file says how much all get.
+    """
 
     trial: int
     attempt: int
@@ -67,6 +70,7 @@ class Assigned:
     until_step: int
     decided: bool = False
     search_state: SearchState = NOTHING_TO_REMEMBER
+    gpus: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +96,26 @@ class Reported:
 
 
 @dataclass(frozen=True, slots=True)
+class Measured:
+    """The most that the trial has taken of a GPU so far, and what that GPU has (see Memory). Grants are chosen by it (see packing)."""
+
+    trial: int
+    attempt: int
+    peak_bytes: int
+    total_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Sampled:
+    """What the attempt used of its machine at a moment (see Sample). It is for people to look at: no decision reads it."""
+
+    trial: int
+    attempt: int
+    taken_ms: int
+    used: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
 class Answered:
     """The answer to the report of `step`, when it was anything but a plain `Continue` to where the trial was going already."""
 
@@ -109,6 +133,7 @@ class Ended:
     """The attempt ended and the trial is now in `state`: terminal, PAUSED, or WAITING for another attempt.
 
     `retry`: this end used up one of the trial's retries (an error or a crash of its worker; not a stop, nor the controller's own death).
+    `starved`: its part of a GPU was too small for it; the next attempt gets more, and it is nobody's failure.
     A trial that waits or is paused is cancelled by an Ended too (with its latest attempt, 0 if it never had one).
     """
 
@@ -118,9 +143,12 @@ class Ended:
     reason: str | None = None
     checkpoint: Checkpoint | None = None
     retry: bool = False
+    starved: bool = False
 
 
-Body: TypeAlias = SweepOpened | SweepClosed | SweepExtended | TrialCreated | Assigned | Begun | Reported | Answered | Ended
+Body: TypeAlias = (
+    SweepOpened | SweepClosed | SweepExtended | TrialCreated | Assigned | Begun | Reported | Measured | Sampled | Answered | Ended
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from hpsearch.config.writing import write_document
 from hpsearch.errors import InputError
 from hpsearch.overview import Overview
 from hpsearch.search.history import TrialRecord
+from hpsearch.training.s3 import is_url
 from hpsearch.trial import Json
 from hpsearch.winner import contenders
 
@@ -75,6 +76,7 @@ def _contents(seen: Overview, trial: TrialRecord, name: str, file: Path) -> dict
         "budget": {"trials": 1},
         "resources": resources,
         "tracking": said.get("tracking"),
+        "storage": config.storage and _seen_from(seen, config.storage, file),
     }
     return {key: value for key, value in contents.items() if value}
 
@@ -82,10 +84,16 @@ def _contents(seen: Overview, trial: TrialRecord, name: str, file: Path) -> dict
 def _task(seen: Overview, task: dict[str, Json], file: Path) -> dict[str, Json]:
     """With the path of its data from where the new file lies."""
     data = seen.config.task.data
-    if not isinstance(data, DataConfig) or Path(data.path).is_absolute():
+    if not isinstance(data, DataConfig):
         return task
-    path = os.path.relpath(seen.config.directory / data.path, file.absolute().parent)
-    return {**task, "data": {**task["data"], data.format: path}}
+    return {**task, "data": {**task["data"], data.format: _seen_from(seen, data.path, file)}}
+
+
+def _seen_from(seen: Overview, path: str, file: Path) -> str:
+    """A path of the sweep file, from where the new one lies."""
+    if is_url(path) or Path(path).expanduser().is_absolute():
+        return path
+    return os.path.relpath(seen.config.directory / path, file.absolute().parent)
 
 
 def _comments(seen: Overview, trial: TrialRecord, file: Path) -> list[str]:

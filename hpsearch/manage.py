@@ -6,15 +6,18 @@ import contextlib
 import shutil
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 from hpsearch import ledger as ledgers
 from hpsearch.config import SweepConfig
 from hpsearch.config.home import Home
-from hpsearch.errors import InputError, LeaseHeld
+from hpsearch.errors import InputError, LeaseHeld, StorageError
 from hpsearch.events import Body, Ended, SweepExtended
+from hpsearch.executors.job import checkpoints_of, forget_checkpoints
 from hpsearch.ledger.face import Lease, Ledger, RequestKind, Sweep
 from hpsearch.overview import config_of
 from hpsearch.search.history import History, TrialRecord
+from hpsearch.training.storage import reason
 from hpsearch.trial import Json, TrialState
 
 LEASE_TTL_S = 15.0
@@ -75,11 +78,24 @@ def delete(ledger: Ledger, home: Home, name: str) -> None:
 
     Raises:
         LeaseHeld: a controller runs it.
+        StorageError: its checkpoints lie where they cannot be removed now; all else is gone.
     """
     sweep = ledger.find(name)
+    elsewhere = checkpoints_of(config_of(sweep), home) if sweep.config.get("storage") else None
     ledger.delete(sweep.id)
     for folder in (home.checkpoints, home.logs, home.outputs, home.data):
         shutil.rmtree(folder / name, ignore_errors=True)
+    if elsewhere is not None:
+        _forget_checkpoints(name, elsewhere)
+
+
+def _forget_checkpoints(name: str, location: Path | str) -> None:
+    try:
+        forget_checkpoints(location)
+    except OSError as error:
+        raise StorageError(
+            f"{name!r} is deleted, but for its checkpoints in {location}: they cannot be removed: {reason(error)}; remove them yourself"
+        ) from None
 
 
 def free_name(ledger: Ledger, name: str) -> str:

@@ -160,3 +160,29 @@ def attempts_of(ledger: Ledger, sweep: Sweep, trial: int) -> list[Attempt]:
                 now = attempts[body.attempt]
                 now.state, now.reason, now.ended_ms = body.state, body.reason, event.at_ms
     return list(attempts.values())
+
+
+@dataclass(frozen=True, slots=True)
+class RunningNow:
+    """A trial in training, on `worker` (host:pid)."""
+
+    sweep: str
+    trial: int
+    worker: str
+
+
+def running_now(ledger: Ledger) -> list[RunningNow]:
+    """The trials in training of the sweeps that somebody runs."""
+    held = [sweep for sweep in ledger.sweeps() if sweep.state == "running" and ledger.holder(sweep.id, "controller") is not None]
+    return [RunningNow(sweep.name, trial, worker) for sweep in held for trial, worker in sorted(_workers(ledger, sweep).items())]
+
+
+def _workers(ledger: Ledger, sweep: Sweep) -> dict[int, str]:
+    at_work: dict[int, str] = {}
+    for event in ledger.events(sweep.id):
+        match event.body:
+            case Begun() as body:
+                at_work[body.trial] = body.worker
+            case Ended() as body:
+                at_work.pop(body.trial, None)
+    return at_work

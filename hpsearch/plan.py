@@ -6,23 +6,28 @@ import importlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hpsearch.config import SweepConfig
 from hpsearch.config.home import Home
 from hpsearch.config.sections import BudgetConfig, DataConfig
 from hpsearch.controller import Rules
-from hpsearch.errors import ConfigError, DataError, InputError, unknown
+from hpsearch.errors import ConfigError, DataError, InputError, StorageError, unknown
 from hpsearch.events import TrialCreated
 from hpsearch.executors import EXECUTORS
-from hpsearch.executors.job import Job, Room
+from hpsearch.executors.job import Job, Room, checkpoints_of
+from hpsearch.executors.ray_local import address_to_join
 from hpsearch.models import MODELS
 from hpsearch.models.hyperparameter import Hyperparameter
+from hpsearch.packing import GRANTS
 from hpsearch.search import OptunaSearch, check_search
 from hpsearch.space import Categorical, Parameter
 from hpsearch.tasks import TASKS, Labelled, Task, TaskEntry, own_code_plan
 from hpsearch.training.diagnostics_plan import DIAGNOSTIC_METRICS
 from hpsearch.training.hyperparameters import TRAINING_HYPERPARAMETERS
+from hpsearch.training.s3 import check_url, is_url
+from hpsearch.training.storage import probe, reason
 from hpsearch.trial import Executor, Json, Resources, TrialKind, derive_seed
 from hpsearch.winner import Retests
 
@@ -55,7 +60,7 @@ class Plan:
             trials=budget.trials,
             total_epochs=budget.total_epochs,
             time_s=budget.time,
-            resources=Resources(config.resources.cpus, config.resources.gpus),
+            resources=_of_one_trial(config),
             timeout_s=config.resources.timeout,
             retries=config.resources.retries,
         )
@@ -71,18 +76,35 @@ class Plan:
 
     def executor(self, home: Home) -> Executor:
         """Where the file (or the command line) wants the trials to run."""
-        resources = self.config.resources
-        room = Room(resources.workers, Resources(resources.cpus, resources.gpus), self.address)
+        name, resources = self.config.name, self.config.resources
+        job = Job(
+            self.task,
+            checkpoints_of(self.config, home),
+            home.logs / name,
+            self.config.training.checkpoint_every,
+            home.outputs / name,
+            None if self.config.storage is None else home.checkpoints / name,
+        )
+        address = self.address or (address_to_join(home) if self.executor_name == "ray" else None)
+        room = Room(resources.workers, _of_one_trial(self.config), address)
         target = EXECUTORS[self.executor_name]
         assert target is not None
         module, _, kind = target.partition(":")
-        executor: Executor = getattr(importlib.import_module(module), kind)(self.job(home), room)
+        executor: Executor = getattr(importlib.import_module(module), kind)(job, room)
         return executor
 
-    def job(self, home: Home) -> Job:
-        """What a place must know to train."""
-        name = self.config.name
-        return Job(self.task, home.checkpoints / name, home.logs / name, self.config.training.checkpoint_every, home.outputs / name)
+    def check_storage(self, home: Home) -> None:
+        """Write to where checkpoints go, and read there. Raises `StorageError`."""
+        if self.config.storage is None:
+            return  # the home was made, or is there
+        where = checkpoints_of(self.config, home)
+        try:
+            probe(where)
+        except OSError as error:
+            cure = (
+                "see that credentials, endpoint and bucket are right" if is_url(str(where)) else "mend its rights, or choose another folder"
+            )
+            raise StorageError(f"{where}, where checkpoints go, cannot be written and read: {reason(error)}; {cure}") from None
 
     def prepare(self, home: Home) -> None:
         """Bring the data to the workers' machine, and check what needs them. Raises `DataError`, `ConfigError`."""
@@ -133,11 +155,15 @@ def make_plan(config: SweepConfig, executor: str | None = None, address: str | N
         _check_hyperparameters(config, _hyperparameters(config, entry))
         _check_metrics(config, entry)
     _refuse_what_is_to_come(config)
+    _check_storage(config)
     name = config.resources.executor if executor is None else executor
     with _at(config, "resources.executor") if executor is None else _at_the_command_line(f"--executor {executor}"):
         _check_executor(name)
         if config.resources.gpus and name != "ray":
-            raise InputError(f"{name} gives trials no GPU of their own, and resources.gpus is {config.resources.gpus:g}; use executor ray")
+            asked = config.resources.gpus if config.resources.gpus == "auto" else f"{config.resources.gpus:g}"
+            raise InputError(f"{name} gives trials no GPU of their own, and resources.gpus is {asked}; use executor ray")
+    if config.resources.gpus == "auto":
+        _check_packing(config)
     if address is not None:
         with _at_the_command_line(f"--address {address}"):
             _check_address(address, name)
@@ -295,6 +321,23 @@ def _check_executor(name: str) -> None:
         raise InputError(f"{name} is not available yet; available: {available}")
 
 
+def _of_one_trial(config: SweepConfig) -> Resources:
+    """With `gpus: auto` the least that it may get."""
+    cpus, gpus = config.resources.cpus, config.resources.gpus
+    return Resources(cpus, GRANTS[0], packed=True) if gpus == "auto" else Resources(cpus, gpus)
+
+
+def _check_packing(config: SweepConfig) -> None:
+    """Memory is measured in the worker, and a trial moves to its part of a GPU by its checkpoint."""
+    with _at(config, "resources.gpus"):
+        if config.training.device == "cpu":
+            raise InputError("auto measures what trials take of a GPU, and training.device is cpu; use a number, or another device")
+        if config.task.kind == "command":
+            raise InputError("auto cannot see what a command takes of a GPU; give the part that suits it, such as 0.25")
+        if config.task.resumable is False:
+            raise InputError("auto moves a trial that it has measured, and task.resumable is false; give a number, such as 0.25")
+
+
 def _check_address(address: str, executor: str) -> None:
     if executor != "ray":
         raise InputError(f"is of a Ray cluster, and the executor is {executor}; add --executor ray")
@@ -307,14 +350,29 @@ def _check_address(address: str, executor: str) -> None:
 def _refuse_what_is_to_come(config: SweepConfig) -> None:
     """What the sweep file can say already, and nothing does yet: refused, never ignored."""
     to_come = {
-        "storage": config.storage is not None,
         "tracking.register": config.tracking.register is not None,
-        "training.precision": config.training.precision != "fp32",
     }
     for key, asked in to_come.items():
         with _at(config, key):
             if asked:
                 raise InputError("is not available yet; leave it out")
+
+
+def _check_storage(config: SweepConfig) -> None:
+    if config.storage is None:
+        return
+    with _at(config, "storage"):
+        if is_url(config.storage):
+            check_url(config.storage)
+        else:
+            _check_tilde(config.storage)
+
+
+def _check_tilde(path: str) -> None:
+    try:
+        Path(path).expanduser()
+    except RuntimeError as error:
+        raise InputError(f"cannot tell whose home {path} is: {error}; give the path in full") from None
 
 
 def _search_arguments(config: SweepConfig) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from hpsearch.config.home import Home
 from hpsearch.errors import InputError
+from hpsearch.executors.job import Job
 from hpsearch.overview import Overview
 from hpsearch.plan import Plan, make_plan
 from hpsearch.search.history import TrialRecord
@@ -75,7 +76,7 @@ def replay(seen: Overview, trial: TrialRecord) -> Replayed:
         plan.prepare(home)
         _refuse_other_data(seen, plan)
         channel = _Recorder(trial)
-        outcome = plan.job(home).train(_assignment(seen, trial), channel)
+        outcome = _job(plan, home).train(_assignment(seen, trial), channel)
     return Replayed(trial.reports, channel.steps, outcome)
 
 
@@ -88,8 +89,14 @@ def _refuse_other_data(seen: Overview, plan: Plan) -> None:
         )
 
 
+def _job(plan: Plan, home: Home) -> Job:
+    """With all that a trial writes in the home, whatever storage its sweep has."""
+    return Job(plan.task, home.checkpoints, home.logs, plan.config.training.checkpoint_every, home.outputs)
+
+
 def _assignment(seen: Overview, trial: TrialRecord) -> Assignment:
-    needed = Resources(seen.config.resources.cpus, seen.config.resources.gpus)
+    gpus = seen.config.resources.gpus
+    needed = Resources(seen.config.resources.cpus, 1.0 if gpus == "auto" else gpus)
     return Assignment(trial.number, 1, trial.kind, trial.parameters, trial.seed, trial.until_step, resources=needed)
 
 

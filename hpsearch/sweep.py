@@ -66,7 +66,8 @@ def run(
     Args:
         config: from `load`.
         executor: in place of the file's `resources.executor`.
-        address: of the Ray cluster, `HOST:PORT` or `auto`, for the executor ray; without one it starts a cluster of this machine alone.
+        address: of the Ray cluster, `HOST:PORT` or `auto`, for the executor ray; by default the one that `hpsearch cluster up` has started
+            for the home, and where there is none, one of this machine alone for as long as the sweep runs.
         home: in place of `$HPSEARCH_HOME`, by default `./.hpsearch`.
         store: the ledger's SQLAlchemy URL, in place of `$HPSEARCH_STORE`, by default a SQLite file in the home.
         watch: entered around the work.
@@ -77,6 +78,7 @@ def run(
         LeaseHeld: another process runs the sweep.
         StoreError: the ledger cannot be reached.
         ClusterError: the Ray cluster cannot be reached, or has not what a trial needs.
+        StorageError: the file's `storage` cannot be reached, or not be written.
     """
     plan = make_plan(config, executor, address)
     place = Home.find(home, store)
@@ -125,6 +127,7 @@ class _Run:
         if self.found is not None and self._is_finished(self.found, extension):
             return self._result(self.found, self._catch_up(self.found), 0.0, finished_before=True)
         self._refuse_if_held()
+        self.plan.check_storage(self.home)
         executor = self.plan.executor(self.home)
         with self._projector() as projector, executor:  # mlflow and torch are imported meanwhile
             self.plan.prepare(self.home)

@@ -93,10 +93,14 @@ class Checkpoint:
 
 @dataclass(frozen=True, slots=True)
 class Resources:
-    """What one assignment needs. `cpus` is also its number of torch threads."""
+    """What one assignment needs. `cpus` is also its number of torch threads.
+
+    `packed`: its part of a GPU was chosen from what is measured; it tells what it takes of it, and takes no more than its part.
+    """
 
     cpus: int = 1
     gpus: float = 0.0
+    packed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,13 +123,34 @@ class Assignment:
 
 
 @dataclass(frozen=True, slots=True)
+class Sample:
+    """What a trial used of its machine, at `taken_ms` (the worker's clock, ms since 1970 UTC): numbers by MLflow's names."""
+
+    taken_ms: int
+    used: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """The most that a trial has taken of its GPU, and all that the GPU has."""
+
+    peak_bytes: int
+    total_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
-    """One completed step. `duration_s` is the step's own time, in seconds."""
+    """One completed step. `duration_s` is the step's own time, in seconds; `samples` are those since the report before.
+
+    `memory`: of a packed trial, where there is news of it.
+    """
 
     step: int
     metrics: Mapping[str, float]
     duration_s: float
     checkpoint: Checkpoint | None = None
+    samples: tuple[Sample, ...] = field(default=(), compare=False)
+    memory: Memory | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +160,7 @@ class Outcome:
     state: TrialState
     reason: str | None = None
     checkpoint: Checkpoint | None = None
+    samples: tuple[Sample, ...] = field(default=(), compare=False)
 
 
 # Answers to a report. `search_state` is what the search wants remembered with its decision; workers never look at it.

@@ -1,4 +1,4 @@
-"""For all tests: a real PostgreSQL, one server a session and a database of its own for each test that asks; and no clocks."""
+"""For all tests: a real PostgreSQL, one server a session and a database of its own for each test that asks; an S3 server; and no clocks."""
 
 from __future__ import annotations
 
@@ -9,10 +9,14 @@ import tempfile
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
 from hypothesis import HealthCheck, settings
+
+if TYPE_CHECKING:
+    from s3_server import S3Server
 
 os.environ["OMP_NUM_THREADS"] = "1"  # before torch is imported: threads of tests side by side would wait for each other
 
@@ -48,3 +52,18 @@ def postgres_url(postgres_server: str) -> Iterator[str]:
     yield postgres_server.replace("/postgres?", f"/{name}?")
     with psycopg.connect(postgres_server, autocommit=True) as admin:
         admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(scope="session")
+def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    """An S3 server, to which the environment of the tests that ask for it points."""
+    from s3_server import S3Server
+
+    server = S3Server(tmp_path_factory.mktemp("s3"))
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith("AWS_")]:
+            patch.delenv(name)
+        for name, value in server.environment().items():
+            patch.setenv(name, value)
+        yield server
+    server.stop()

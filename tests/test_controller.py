@@ -9,7 +9,7 @@ import pytest
 
 from hpsearch.controller import MAX_INFEASIBLE_RUN, Controller, Rules
 from hpsearch.errors import LeaseLost
-from hpsearch.events import Answered, Ended, Event, Reported, SweepExtended, TrialCreated
+from hpsearch.events import Answered, Assigned, Ended, Event, Reported, Sampled, SweepExtended, TrialCreated
 from hpsearch.ledger import fold
 from hpsearch.ledger.face import Lease, Sweep
 from hpsearch.ledger.memory import MemoryLedger
@@ -19,13 +19,16 @@ from hpsearch.trial import (
     Assignment,
     Continue,
     Done,
+    Memory,
     Objective,
     Outcome,
     Pause,
     Place,
     Proposal,
     Report,
+    Resources,
     Resume,
+    Sample,
     Start,
     Stop,
     TrialKind,
@@ -458,3 +461,102 @@ def test_a_training_that_ends_early_at_a_rung_is_completed_and_not_paused():
     train(controller, assignment, range(1, 3))
     controller.end(assignment, Outcome(TrialState.COMPLETED, "early stopping: no better"))
     assert controller.history.trials[0].state is TrialState.COMPLETED
+
+
+def test_samples_are_committed_with_reports_and_ends_and_those_of_an_attempt_that_was_given_up_are_not():
+    house = House(trials=1)
+    controller = house.take()
+    first = assigned(controller)
+    controller.report([(first, Report(1, {"loss": 1.0}, 0.1, samples=(Sample(7, {"cpu": 50.0}), Sample(8, {"cpu": 60.0}))))])
+    controller.end(first, Outcome(TrialState.FAILED, "crashed", samples=(Sample(9, {"cpu": 1.0}),)))
+    again = assigned(controller)
+    controller.report([(first, Report(2, {"loss": 1.0}, 0.1, samples=(Sample(10, {"cpu": 2.0}),)))])
+    controller.report([(again, Report(1, {"loss": 1.0}, 0.1, samples=(Sample(11, {"cpu": 3.0}),)))])
+    controller.end(first, Outcome(TrialState.FAILED, samples=(Sample(12, {"cpu": 4.0}),)))
+    sampled = [event.body for event in house.events() if isinstance(event.body, Sampled)]
+    assert [(s.attempt, s.taken_ms) for s in sampled] == [(1, 7), (1, 8), (1, 9), (2, 11)]
+    assert controller.history.trials[0].reports == ({"loss": 1.0},)
+
+
+def test_reports_and_outcomes_are_equal_whatever_was_used_meanwhile():
+    samples = (Sample(7, {"cpu": 50.0}),)
+    assert Report(1, {"loss": 1.0}, 0.1, samples=samples) == Report(1, {"loss": 1.0}, 0.1)
+    assert Outcome(TrialState.PAUSED, samples=samples) == Outcome(TrialState.PAUSED)
+
+
+GB = 10**9
+PACKED = Resources(1, 1 / 8, packed=True)
+
+
+def measured(step: int, peak_gb: float) -> Report:
+    return Report(step, {"loss": 1.0}, 0.1, memory=Memory(int(peak_gb * GB), 16 * GB))
+
+
+def grants(house: House) -> list[tuple[int, int, float]]:
+    return [(b.trial, b.attempt, b.gpus) for event in house.events() if isinstance(b := event.body, Assigned)]
+
+
+def test_a_packed_trial_is_measured_for_an_epoch_and_goes_on_in_the_part_that_suits_it():
+    house = House(trials=1, resources=PACKED, retries=0)
+    controller = house.take()
+    first = assigned(controller)
+    assert (first.until_step, first.resources.gpus, first.resources.packed) == (1, 1.0, True)
+    assert controller.report([(first, measured(1, 3))]) == [Pause()]
+    controller.end(first, Outcome(TrialState.PAUSED))
+    record = controller.history.trials[0]
+    assert (record.state, record.reason) == (TrialState.WAITING, "measured: it goes on with 0.25 of a GPU, in place of 1")
+    second = assigned(controller)
+    assert (second.until_step, second.resources.gpus) == (STEPS, 0.25)
+    assert controller.report([(second, measured(2, 3.1))]) == [Continue(STEPS)]
+    train(controller, second, range(3, STEPS + 1))
+    controller.end(second, Outcome(TrialState.COMPLETED))
+    assert (controller.history.trials[0].state, controller.history.trials[0].retries) == (TrialState.COMPLETED, 0)
+    assert grants(house) == [(0, 1, 1.0), (0, 2, 0.25)]
+
+
+def test_where_the_part_is_right_the_epochs_assignment_is_made_longer():
+    house = House(trials=2, resources=PACKED)
+    controller = house.take()
+    first = assigned(controller)
+    assert controller.report([(first, measured(1, 12))]) == [Continue(STEPS)]
+    assert controller.history.trials[0].attempt == 1
+
+
+def test_a_trial_that_never_tells_its_memory_keeps_a_whole_gpu():
+    house = House(trials=2, resources=PACKED)
+    controller = house.take()
+    assert train(controller, assigned(controller), range(1, 3)) == Continue(STEPS)
+    assert assigned(controller).resources.gpus == 1.0
+
+
+def test_out_of_memory_on_a_part_is_tried_again_with_more_and_on_a_whole_gpu_it_is_an_end():
+    house = House(trials=2, resources=PACKED, retries=0)
+    controller = house.take()
+    small = assigned(controller)
+    controller.report([(small, measured(1, 1))])
+    large = assigned(controller)
+    assert large.resources.gpus == 1 / 8
+    for part, state in ((1 / 8, "waiting"), (1 / 4, "waiting"), (1 / 2, "waiting"), (1.0, "out_of_memory")):
+        assert large.resources.gpus == part
+        controller.end(large, Outcome(TrialState.OUT_OF_MEMORY, "CUDA out of memory"))
+        assert controller.history.trials[1].state == state
+        large = large if state == "out_of_memory" else assigned(controller)
+    assert controller.history.trials[1].retries == 0
+
+
+def test_without_packing_out_of_memory_is_an_end_on_a_part_too():
+    controller = House(trials=1, resources=Resources(1, 0.25)).take()
+    first = assigned(controller)
+    assert (first.until_step, first.resources) == (STEPS, Resources(1, 0.25))
+    controller.end(first, Outcome(TrialState.OUT_OF_MEMORY))
+    assert controller.history.trials[0].state is TrialState.OUT_OF_MEMORY
+
+
+def test_a_controller_that_takes_over_gives_the_same_part():
+    house = House(trials=3, resources=PACKED)
+    controller = house.take()
+    first, second = assigned(controller), assigned(controller)
+    controller.report([(first, measured(1, 3)), (second, measured(1, 1))])
+    controller.abandon()
+    successor = house.take()
+    assert [assigned(successor).resources.gpus for _ in range(3)] == [1 / 4, 1 / 8, 1 / 8]

@@ -59,9 +59,13 @@ def check_hpsearch(command: str, arguments: list[str]) -> None:
     if command == "COMMAND" or command.startswith("-"):
         return
     assert command in COMMANDS, f"hpsearch {command}"
+    commands = COMMANDS
+    if command == "cluster" and arguments:
+        commands, (command, *arguments) = COMMANDS["cluster"].commands, arguments
+        assert command in commands, f"hpsearch cluster {command}"
     if arguments and "--help" not in arguments:
         own = {"N": "3", "TRIAL": "3", "[TRIAL]": "3", "[KEY=VALUE…]": "budget.trials=3"}
-        COMMANDS[command].make_context(command, [own.get(argument, argument.strip("[]")) for argument in arguments])
+        commands[command].make_context(command, [own.get(argument, argument.strip("[]")) for argument in arguments])
 
 
 def test_the_readme_names_every_command() -> None:

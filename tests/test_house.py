@@ -24,6 +24,8 @@ HOMES = {
     "mlflow": {"tracking"},
     "ray": {"executors", "cli"},
     "torch": {"models", "training", "tasks"},
+    "fsspec": {"training"},
+    "s3fs": {"training"},
     "pydantic": {"config"},
     "ruamel": {"config"},
     "typer": {"cli"},

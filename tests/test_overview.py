@@ -106,3 +106,16 @@ def test_reading_makes_no_ledger(tmp_path: Path):
     with pytest.raises(InputError, match="there is no ledger at"), overview.reading(home):
         pass
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_workers_of_trials_in_training(seen):
+    bodies = [SweepOpened("me")]
+    for trial in range(3):
+        bodies.append(TrialCreated(trial, TrialKind.SEARCH, {"learning_rate": 0.5}, trial, 5))
+        bodies.append(Assigned(trial, 1, "worker", 5))
+    bodies += [Begun(trial, 1, f"host:{trial}", 0) for trial in range(2)]  # the third has not begun yet
+    bodies.append(Ended(0, 1, TrialState.COMPLETED))
+    _, ledger = seen(*bodies, held=True)
+    assert overview.running_now(ledger) == [overview.RunningNow("one", 1, "host:1")]
+    _, ledger = seen(*bodies, held=False)
+    assert overview.running_now(ledger) == [], "nobody runs it"

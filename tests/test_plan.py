@@ -7,6 +7,9 @@ import pytest
 from hpsearch.config import load
 from hpsearch.errors import ConfigError
 from hpsearch.plan import make_plan
+from hpsearch.trial import Resources
+
+PACKED = Resources(1, 0.125, packed=True)
 
 FILE = """\
 task: {kind: classification, data: iris}
@@ -55,3 +58,31 @@ def test_is_refused(tmp_path, overrides, said):
 )
 def test_is_let_through(tmp_path, overrides):
     plan(tmp_path, *overrides)
+
+
+OWN = """\
+task: {kind: KIND, KEY: "mine:train"}
+objective: {metric: loss, goal: minimize}
+space: {learning_rate: {min: 0.1, max: 1.0}}
+budget: {trials: 1}
+resources: {executor: ray, gpus: auto}
+"""
+
+
+def test_gpus_auto_is_for_what_can_be_measured_and_moved(tmp_path):
+    assert plan(tmp_path, "resources={executor: ray, gpus: auto}").rules(load(tmp_path / "one.yaml").budget).resources == PACKED
+    for overrides, said in (
+        (["resources.gpus=auto"], "process gives trials no GPU of their own, and resources.gpus is auto; use executor ray"),
+        (["resources={executor: ray, gpus: auto}", "training.device=cpu"], "resources.gpus: auto measures what trials take of a GPU"),
+    ):
+        with pytest.raises(ConfigError) as error:
+            plan(tmp_path, *overrides)
+        assert said in str(error.value)
+    for kind, key, overrides, said in (
+        ("command", "run", [], "line 5: resources.gpus: auto cannot see what a command takes of a GPU"),
+        ("function", "target", ["task.resumable=false"], "resources.gpus: auto moves a trial that it has measured"),
+    ):
+        (tmp_path / "own.yaml").write_text(OWN.replace("KIND", kind).replace("KEY", key))
+        with pytest.raises(ConfigError) as error:
+            make_plan(load(tmp_path / "own.yaml", overrides))
+        assert said in str(error.value)

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from typer.exceptions import Abort, TyperException
 
-from hpsearch.cli import again, changing, machine, reading, running
+from hpsearch.cli import again, changing, cluster, machine, reading, running
 from hpsearch.cli.guard import fail
 from hpsearch.cli.options import Home, Json, Quiet, Store, Verbose, shared
 from hpsearch.cli.session import Settings, silence, tolerate_any_text
@@ -36,6 +36,13 @@ PANELS: dict[str, dict[str, Callable[..., int | None]]] = {
         "sync": changing.sync,
     },
     "Set up": {"init": machine.init, "schema": machine.schema, "doctor": machine.doctor},
+}
+
+CLUSTER: dict[str, Callable[..., int | None]] = {
+    "up": cluster.up,
+    "submit": cluster.submit,
+    "status": cluster.status,
+    "down": cluster.down,
 }
 
 app = typer.Typer(
@@ -72,6 +79,11 @@ def _before(
 for panel, commands in PANELS.items():
     for name, function in commands.items():
         app.command(name, rich_help_panel=panel)(shared(function))
+
+on_cluster = typer.Typer(help="A Ray cluster of this machine, and sweeps as jobs of any.", no_args_is_help=True)
+for name, function in CLUSTER.items():
+    on_cluster.command(name)(shared(function))
+app.add_typer(on_cluster, name="cluster", rich_help_panel="Set up")
 
 
 def run_app(arguments: Sequence[str] | None = None) -> int:

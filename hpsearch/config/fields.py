@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
@@ -56,6 +56,15 @@ def _schema_of_seconds(bound: Mapping[str, int]) -> WithJsonSchema:
     return WithJsonSchema({"anyOf": [{"type": "number", **bound}, text]})
 
 
+def gpus(value: Any) -> Any:
+    """A number, or `auto`."""
+    if value != "auto" and (isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1024):
+        raise Problems.one(f"must be a number of GPUs from 0 to 1024, such as 1 or 0.25, or auto, got {show(value)}")
+    return value
+
+
+_GPUS = WithJsonSchema({"anyOf": [{"type": "number", "minimum": 0, "maximum": 1024}, {"const": "auto"}]})
+Gpus = Annotated[float | Literal["auto"], BeforeValidator(gpus), _GPUS]
 Seconds = Annotated[float, BeforeValidator(seconds), Field(gt=0, le=1e9), _schema_of_seconds({"exclusiveMinimum": 0})]
 SecondsOrZero = Annotated[float, BeforeValidator(seconds), Field(ge=0, le=1e9), _schema_of_seconds({"minimum": 0})]
 Count = Annotated[int, Field(ge=1, le=2**31 - 1)]

@@ -18,6 +18,11 @@ def mask(text: str) -> str:
     return _SECRET_OPTIONS.sub(r"\1***", _CREDENTIALS.sub(r"\1:***@", text))
 
 
+def names_store() -> bool:
+    """Whether the environment says where the ledger is."""
+    return bool(os.environ.get("HPSEARCH_STORE") or os.environ.get("HPSEARCH_STORE_FILE"))
+
+
 @dataclass(frozen=True, slots=True)
 class Home:
     """The folder of all that hpsearch writes, and the URLs of its two stores, which may lie elsewhere.

@@ -78,7 +78,9 @@ class SweepConfig(Section):
     winner: WinnerConfig = Field(WinnerConfig(), examples=[{"top": 3, "seeds": 3}])
     tracking: TrackingConfig = Field(TrackingConfig(), examples=[{"tags": {"team": "vision"}}])
     storage: Text | None = Field(
-        None, description="Where checkpoints go: a folder or s3://; null: the home.", examples=["s3://bucket/sweeps"]
+        None,
+        description="Where checkpoints go: a folder that all workers share, or s3://BUCKET/PREFIX; null: the home.",
+        examples=["s3://bucket/sweeps"],
     )
 
     _origin: Origin = PrivateAttr(default_factory=lambda: Origin("sweep", Path.cwd()))

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag, WithJsonSchema, model_serializer, model_validator
 
-from hpsearch.config.fields import Count, CountOrZero, Problems, Seconds, SecondsOrZero, Section, as_tuple, printable
+from hpsearch.config.fields import Count, CountOrZero, Gpus, Problems, Seconds, SecondsOrZero, Section, as_tuple, printable
 from hpsearch.space.values import show
 from hpsearch.trial import Json
 
@@ -193,7 +193,9 @@ class TrainingConfig(Section):
 
     epochs: Count = Field(20, description="Passes over the training data.", examples=[20])
     patience: Count | None = Field(None, description="End after so many epochs without a better objective.", examples=[5])
-    precision: Literal["fp32", "tf32", "bf16", "fp16"] = Field("fp32", description="Of the arithmetic.", examples=["fp32"])
+    precision: Literal["fp32", "tf32", "bf16"] = Field(
+        "fp32", description="Of the arithmetic; on a CPU tf32 is plain fp32.", examples=["fp32"]
+    )
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where to train.", examples=["auto"])
     checkpoint_every: SecondsOrZero = Field(10.0, description="At most so often is a checkpoint saved.", examples=["10s"])
 
@@ -256,7 +258,9 @@ class ResourcesConfig(Section):
     executor: Name = Field("process", description="process, inline, ray.", examples=["process"])
     workers: Count | None = Field(None, description="Trials at a time; null: as many as the machine has room for.", examples=[2])
     cpus: Count = Field(1, description="Of one trial.", examples=[1])
-    gpus: float = Field(0.0, ge=0, le=1024, description="Of one trial.", examples=[0])
+    gpus: Gpus = Field(
+        0.0, description="Of one trial; auto: as small a part of one as the trial's memory needs, as measured.", examples=[0.25]
+    )
     timeout: Seconds | None = Field(None, description="Of one attempt, from its begin.", examples=["10m"])
     retries: CountOrZero = Field(1, description="After an error or a crash.", examples=[1])
 

@@ -38,6 +38,7 @@ from hpsearch.executors import ray_cluster
 from hpsearch.executors.job import Job, Room
 from hpsearch.executors.ray_actor import SAID, TICKET, Batch, Carried, Ticket, Worker
 from hpsearch.executors.ray_cluster import HeadWatch
+from hpsearch.executors.ray_grants import Grants, request
 from hpsearch.training.artifacts import ArtifactFolder
 from hpsearch.trial import Assignment, Control, Done, Outcome, Place, TrialState, Wait
 
@@ -71,7 +72,7 @@ class RayExecutor:
         ray_cluster.check_nodes(self._job.checkpoints)
         head = ray_cluster.HeadWatch(ray.get_runtime_context().gcs_address)
         logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # it would tell of trials that ended as the ledger says
-        bridge = _Bridge(controller, self._job, head)
+        bridge = _Bridge(controller, self._job, head, Grants(self._room.resources.packed))
         head.start()
         try:
             self._tuner(bridge, places).fit()
@@ -84,10 +85,9 @@ class RayExecutor:
             raise bridge.broken
 
     def _tuner(self, bridge: _Bridge, places: int) -> tune.Tuner:
-        wanted = self._room.resources
         trainable = tune.with_parameters(Worker, job=self._job, carried=Carried.of(self._job.task))
         return tune.Tuner(
-            tune.with_resources(trainable, {"cpu": wanted.cpus, "gpu": wanted.gpus}),
+            tune.with_resources(trainable, lambda config: request(config[TICKET].assignment.resources)),
             tune_config=tune.TuneConfig(
                 search_alg=_Asks(bridge),
                 scheduler=_Tells(bridge),
@@ -110,12 +110,13 @@ class RayExecutor:
 class _Bridge:
     """Between Tune's hooks, which are all called in the driver's main thread, and the controller."""
 
-    def __init__(self, controller: Control, job: Job, head: HeadWatch) -> None:
+    def __init__(self, controller: Control, job: Job, head: HeadWatch, grants: Grants) -> None:
         self.broken: BaseException | None = None
         """What the controller failed with: Tune would make a text of it."""
         self._controller = controller
         self._job = job
         self._head = head
+        self._grants = grants
         self._assignments: dict[str, Assignment] = {}
         self._nodes: dict[str, str] = {}
         self._lost: dict[str, float] = {}
@@ -127,9 +128,12 @@ class _Bridge:
         """What the Tune trial of this id is to do."""
         if self._lost:  # perhaps nothing is live, and then Tune asks for trials and does nothing else
             self.tick()
+        if not self._grants.have_room():
+            return Wait(0.0)
         found = self._controller.next(Place("ray"))
         if isinstance(found, Assignment):
             self._assignments[trial_id] = found
+            self._grants.given(trial_id, found)
         return found
 
     def heard(self, trial: Any, batch: Batch) -> bool:
@@ -138,6 +142,7 @@ class _Bridge:
         self._keep_files(assignment, batch)
         if batch.began is not None:
             self._nodes[trial.trial_id] = batch.began.node
+            self._grants.begun(trial.trial_id)
             self._controller.begin(assignment, batch.began.worker, batch.began.from_step)
         if batch.reports:
             answers = self._controller.report([(assignment, report) for report in batch.reports])
@@ -186,6 +191,7 @@ class _Bridge:
     def _end(self, trial_id: str, outcome: Outcome) -> None:
         self._nodes.pop(trial_id, None)
         self._lost.pop(trial_id, None)
+        self._grants.ended(trial_id)
         self._controller.end(self._assignments.pop(trial_id), outcome)
 
 

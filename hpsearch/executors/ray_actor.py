@@ -111,7 +111,7 @@ class Worker(tune.Trainable):  # type: ignore[misc]
         """Tune's: made for its first assignment."""
         scratch = Path(tempfile.mkdtemp(prefix="hpsearch-"))
         carried.lay(job.task, scratch)
-        self._job = replace(job, outputs=scratch / "outputs")
+        self._job = replace(job, outputs=scratch / "outputs", scratch=job.scratch and scratch / "trials")
         self._log = _Log(scratch / "trial.log")
         self._began: Began | None = None
         self._begin(config)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
 import os
 import platform
@@ -22,6 +23,8 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from hpsearch.errors import ClusterError
 from hpsearch.executors.job import Room
+from hpsearch.training.s3 import is_url
+from hpsearch.training.storage import folder_at, probe_name, reason
 from hpsearch.trial import Resources
 
 CONNECT_S = 5.0
@@ -52,13 +55,19 @@ def join(room: Room, code: Path | None) -> None:
         workers = room.workers or max(1, (os.cpu_count() or 1) // room.resources.cpus)
         ray.init(address="local", num_cpus=workers * room.resources.cpus, include_dashboard=False, **options)
         return
-    if code is not None:
+    if code is not None and not _came_along():
         options["runtime_env"] = {"working_dir": str(code)}
     _check_answers(address)
     try:
         ray.init(address=address, **options)
     except (ConnectionError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
         raise ClusterError(f"the Ray cluster at {address} cannot be joined: {_reason(error)}") from None
+
+
+def _came_along() -> bool:
+    """Whether this is a job whose folder has travelled to every node already."""
+    job = json.loads(os.environ.get("RAY_JOB_CONFIG_JSON_ENV_VAR", "{}"))
+    return "working_dir" in job.get("runtime_env", {})
 
 
 def _check_answers(address: str) -> None:
@@ -173,30 +182,33 @@ def _shown(node: Node) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What a node says of itself. `seen`: whether the file that the driver left is there, and can be answered."""
+    """What a node says of itself. `problem`: why the file that the driver left cannot be read there, or not be answered; else None."""
 
     versions: Mapping[str, str]
-    seen: bool
+    problem: str | None
 
 
-def check_nodes(shared: Path) -> None:
-    """Every node has our versions, and sees the folder `shared` where checkpoints go.
+def check_nodes(shared: Path | str) -> None:
+    """Every node has our versions, and sees `shared`, the folder or s3:// URL where checkpoints go.
 
     Raises:
         ClusterError: one has not; it says which, and what there is.
     """
     ours = versions()
     with _left_in(shared) as probe:
-        for node, found in _ask_all(nodes(), probe):
+        for node, found in _ask_all(nodes(), shared, probe):
             for package, version in ours.items():
                 if found.versions[package] != version:
                     raise ClusterError(
                         f"node {node.host} has {package} {found.versions[package]}, and this machine {version}; install the same on all"
                     )
-            if not found.seen:
-                raise ClusterError(
-                    f"node {node.host} cannot read and write {shared}, where checkpoints go; choose a folder that every node shares"
+            if found.problem is not None:
+                cure = (
+                    "its s3fs, credentials and endpoint must be as here"
+                    if is_url(str(shared))
+                    else "choose a folder that every node shares"
                 )
+                raise ClusterError(f"node {node.host} cannot read and write {shared}, where checkpoints go: {found.problem}; {cure}")
 
 
 def versions() -> dict[str, str]:
@@ -205,23 +217,23 @@ def versions() -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def _left_in(shared: Path) -> Iterator[Path]:
-    probe = shared / f".probe-{uuid.uuid4().hex}"
+def _left_in(shared: Path | str) -> Iterator[str]:
+    folder, probe = folder_at(shared), probe_name()
     try:
-        shared.mkdir(parents=True, exist_ok=True)
-        probe.touch()
+        folder.write(probe, b"?", sync=False)
     except OSError as error:
-        raise ClusterError(f"{shared}, where checkpoints go, cannot be written: {error.strerror}; choose another folder") from None
+        raise ClusterError(f"{shared}, where checkpoints go, cannot be written: {reason(error)}; choose another folder") from None
     try:
         yield probe
     finally:
-        for file in shared.glob(f"{probe.name}*"):
-            file.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            folder.remove([name for name in folder.names() if name.startswith(probe)])
 
 
-def _ask_all(there: Sequence[Node], probe: Path) -> Iterator[tuple[Node, Found]]:
+def _ask_all(there: Sequence[Node], shared: Path | str, probe: str) -> Iterator[tuple[Node, Found]]:
     asked = [
-        (node, _look.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node.id, soft=False)).remote(str(probe))) for node in there
+        (node, _look.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node.id, soft=False)).remote(shared, probe))
+        for node in there
     ]
     for node, answer in asked:
         try:
@@ -236,12 +248,11 @@ def _ask_all(there: Sequence[Node], probe: Path) -> Iterator[tuple[Node, Found]]
 
 
 @ray.remote(num_cpus=0, max_retries=0)  # type: ignore[untyped-decorator]
-def _look(probe: str) -> Found:
-    file = Path(probe)
+def _look(shared: Path | str, probe: str) -> Found:
+    folder = folder_at(shared)
     try:
-        seen = file.exists()
-        if seen:
-            file.with_name(f"{file.name}-{uuid.uuid4().hex}").touch()
-    except OSError:
-        seen = False
-    return Found(versions(), seen)
+        folder.read(probe)
+        folder.write(f"{probe}-{uuid.uuid4().hex}", b"!", sync=False)
+    except OSError as error:
+        return Found(versions(), reason(error))
+    return Found(versions(), None)

@@ -13,7 +13,20 @@ from collections.abc import Callable, Mapping
 from dataclasses import MISSING, fields
 from typing import Any, NamedTuple
 
-from hpsearch.events import Answered, Assigned, Begun, Body, Ended, Reported, SweepClosed, SweepExtended, SweepOpened, TrialCreated
+from hpsearch.events import (
+    Answered,
+    Assigned,
+    Begun,
+    Body,
+    Ended,
+    Measured,
+    Reported,
+    Sampled,
+    SweepClosed,
+    SweepExtended,
+    SweepOpened,
+    TrialCreated,
+)
 from hpsearch.trial import Checkpoint, Json, SearchState, TrialKind, TrialState
 
 
@@ -44,6 +57,8 @@ KINDS: Mapping[str, type[Body]] = {
     "trial_created": TrialCreated,
     "assigned": Assigned,
     "begun": Begun,
+    "measured": Measured,
+    "sampled": Sampled,
     "answered": Answered,
     "ended": Ended,
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from hpsearch.errors import StaleAttempt
-from hpsearch.events import Answered, Assigned, Begun, Body, Ended, Reported, TrialCreated
+from hpsearch.events import Answered, Assigned, Begun, Body, Ended, Measured, Reported, Sampled, TrialCreated
 from hpsearch.trial import TRANSITIONS, TrialState
 
 
@@ -32,7 +32,7 @@ def advance(body: Body, standing: Standing | None) -> Standing | None:
             assert standing.attempt < body.attempt, (body, standing)
             assert TrialState.RUNNING in TRANSITIONS[standing.state], (body, standing)
             return standing._replace(state=TrialState.RUNNING, attempt=body.attempt)
-        case Begun():
+        case Begun() | Measured() | Sampled():
             return _current(body, standing)
         case Reported():
             return _reported(body, standing)
@@ -44,7 +44,7 @@ def advance(body: Body, standing: Standing | None) -> Standing | None:
     return None
 
 
-def _current(body: Begun | Reported, standing: Standing | None) -> Standing:
+def _current(body: Begun | Reported | Measured | Sampled, standing: Standing | None) -> Standing:
     if standing is None or standing.state is not TrialState.RUNNING or standing.attempt != body.attempt:
         raise _stale(body, standing)
     return standing
@@ -66,7 +66,7 @@ def _ended(body: Ended, standing: Standing | None) -> Standing:
     return standing._replace(state=body.state)
 
 
-def _stale(body: Begun | Reported | Ended, standing: Standing | None) -> StaleAttempt:
+def _stale(body: Begun | Reported | Measured | Sampled | Ended, standing: Standing | None) -> StaleAttempt:
     now = "does not exist" if standing is None else f"is {standing.state.value}, its latest attempt {standing.attempt}"
     what = f"{type(body).__name__} of trial {body.trial}, attempt {body.attempt}"
     return StaleAttempt(f"{what} was refused, for it is not the current one: the trial {now}")

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from sqlalchemy import ColumnElement, Connection, bindparam, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from hpsearch.events import Begun, Body, Event, Reported
+from hpsearch.events import Begun, Body, Event, Reported, Sampled
 from hpsearch.ledger import sequence
 from hpsearch.ledger.codec import clean, dumps, loads
 from hpsearch.ledger.connect import connect, store_errors
@@ -171,5 +171,5 @@ def _sync(bodies: Sequence[Body]) -> Sync:
 
     A machine that loses its power before that has lost its workers as well: the steps run again.
     """
-    observed = all(isinstance(body, Begun | Reported) and getattr(body, "checkpoint", None) is None for body in bodies)
+    observed = all(isinstance(body, Begun | Reported | Sampled) and getattr(body, "checkpoint", None) is None for body in bodies)
     return "NORMAL" if observed else "FULL"

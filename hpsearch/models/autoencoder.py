@@ -37,6 +37,8 @@ class Autoencoder(nn.Module):
     Reference: denoising: Vincent et al. 2008; variational: Kingma and Welling, arXiv 1312.6114.
     """
 
+    NETWORKS = ("encoder", "decoder")
+
     def __init__(self, parameters: Mapping[str, Json], inputs: Inputs, outputs: int, random: RandomSource) -> None:
         super().__init__()
         chosen = settle(parameters, inputs)

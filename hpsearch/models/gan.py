@@ -28,6 +28,8 @@ class GAN(nn.Module):
         random: gives the trial's own random numbers for a purpose: "init", "dropout" and "penalty".
     """
 
+    NETWORKS = ("generator", "discriminator")
+
     def __init__(self, parameters: Mapping[str, Json], inputs: Inputs, outputs: int, random: RandomSource) -> None:
         super().__init__()
         chosen = settle(parameters, inputs)

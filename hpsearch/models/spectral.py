@@ -25,15 +25,19 @@ class SpectralNorm(nn.Module):
         self.register_buffer("left", functional.normalize(torch.randn(rows, generator=generator), dim=0))
 
     def forward(self, x: Tensor) -> Tensor:
+        with torch.autocast(x.device.type, enabled=False):  # eight bits of a vector are too few to get better step by step
+            weight = self._weight()
+        given: Tensor = functional_call(self.layer, {"weight": weight}, (x,))
+        return given
+
+    def _weight(self) -> Tensor:
         matrix = self._matrix()
         with torch.no_grad():
             right = functional.normalize(matrix.T @ self.left, dim=0)
             if self.training:
                 self.left.copy_(functional.normalize(matrix @ right, dim=0))
             left = self.left.clone()
-        weight = self.layer.get_parameter("weight") / (left @ matrix @ right)
-        given: Tensor = functional_call(self.layer, {"weight": weight}, (x,))
-        return given
+        return self.layer.get_parameter("weight") / (left @ matrix @ right)
 
     def _matrix(self) -> Tensor:
         """(outputs, all else)."""

@@ -8,13 +8,16 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TypeVar
 
-from hpsearch.events import Answered, Assigned, Begun, Body, Ended, Event, Reported, SweepExtended, SweepOpened, TrialCreated
-from hpsearch.trial import TRANSITIONS, Checkpoint, Json, Objective, SearchState, TrialKind, TrialState
+from hpsearch.events import Answered, Assigned, Begun, Body, Ended, Event, Measured, Reported, SweepExtended, SweepOpened, TrialCreated
+from hpsearch.trial import TRANSITIONS, Checkpoint, Json, Memory, Objective, SearchState, TrialKind, TrialState
 
 
 @dataclass(frozen=True, slots=True)
 class TrialRecord:
-    """One trial as of some event. `reports[i]` are the metrics of step i + 1."""
+    """One trial as of some event. `reports[i]` are the metrics of step i + 1.
+
+    `gpus`: the part of a GPU that its attempt was given, where the controller chose it; `least_gpus`: what the next one needs at least.
+    """
 
     number: int
     kind: TrialKind
@@ -28,6 +31,9 @@ class TrialRecord:
     retries: int = 0
     reports: tuple[Mapping[str, float], ...] = ()
     checkpoint: Checkpoint | None = None
+    gpus: float = 0.0
+    least_gpus: float = 0.0
+    memory: Memory | None = None
     stop: str | None = None
     search_state: Mapping[str, Json] = field(default_factory=dict)
     created_ms: int = 0
@@ -136,7 +142,10 @@ class History:
                 )  # fmt: skip
                 self._remember(body.trial, body.search_state)
             case Assigned():
-                self._move(body.trial, TrialState.RUNNING, attempt=body.attempt, until_step=body.until_step, begun_ms=None, reason=None)
+                self._move(
+                    body.trial, TrialState.RUNNING, attempt=body.attempt, until_step=body.until_step, begun_ms=None, reason=None,
+                    gpus=body.gpus,
+                )  # fmt: skip
                 self._remember(body.trial, body.search_state)
             case Begun():
                 self._change(body.trial, begun_ms=event.at_ms)
@@ -144,6 +153,8 @@ class History:
                 record = self._trials[body.trial]
                 assert body.step == record.step + 1, (event, record.step)
                 self._change(body.trial, reports=(*record.reports, body.metrics), checkpoint=body.checkpoint or record.checkpoint)
+            case Measured():
+                self._change(body.trial, memory=_most(self._trials[body.trial].memory, Memory(body.peak_bytes, body.total_bytes)))
             case Answered():
                 if body.until_step is not None:
                     self._change(body.trial, until_step=body.until_step)
@@ -154,7 +165,8 @@ class History:
                 record = self._trials[body.trial]
                 self._move(
                     body.trial, body.state, reason=body.reason, checkpoint=body.checkpoint or record.checkpoint,
-                    retries=record.retries + body.retry, ended_ms=event.at_ms if body.state.is_terminal else None,
+                    retries=record.retries + body.retry, least_gpus=min(1.0, 2 * record.gpus) if body.starved else record.least_gpus,
+                    ended_ms=event.at_ms if body.state.is_terminal else None,
                 )  # fmt: skip
 
     def _pass_time(self, event: Event) -> None:
@@ -183,6 +195,10 @@ def best_of(rated: list[tuple[TrialRecord, tuple[float, ...]]], objective: Objec
     """The trial with the best first value, the earliest of equals; `rated` is not empty."""
     sign = 1 if objective.goal == "maximize" else -1
     return max(rated, key=lambda pair: (sign * pair[1][0], -pair[0].number))[0]
+
+
+def _most(before: Memory | None, now: Memory) -> Memory:
+    return now if before is None or now.peak_bytes > before.peak_bytes else before
 
 
 def _may_be_from_outside(body: Body) -> bool:

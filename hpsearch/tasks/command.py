@@ -78,6 +78,7 @@ class CommandTask(OwnCode):
         words[0] = self._located(words[0])
         checkpoints = folder / "checkpoint"
         with Supervised(words, self.directory, environment, folder, folder / "metrics.jsonl", _print) as command:
+            trial.usage.of(command.pid)
             reader = self._reader()
             reports = _reports(command, reader)
             for step in trial.steps():

@@ -59,6 +59,7 @@ class DataTask(ABC, Generic[RawT]):
         metrics: reported besides the default ones.
         epochs: of one trial's full training.
         patience: epochs without improvement of the first objective after which a training ends.
+        precision: fp32, tf32 or bf16.
     """
 
     kind: ClassVar[str]
@@ -72,6 +73,7 @@ class DataTask(ABC, Generic[RawT]):
     epochs: int = 20
     patience: int | None = None
     device: str = "auto"
+    precision: str = "fp32"
     prepared: Prepared | None = field(default=None, init=False)
 
     @classmethod
@@ -87,6 +89,7 @@ class DataTask(ABC, Generic[RawT]):
             epochs=training.epochs,
             patience=training.patience,
             device=training.device,
+            precision=training.precision,
         )
 
     @property
@@ -155,7 +158,7 @@ class DataTask(ABC, Generic[RawT]):
 
     def run(self, trial: Trial) -> None:
         """See Task. A re-test is measured on the test split too, where there is one, after its last step."""
-        from hpsearch.training import device, loop
+        from hpsearch.training import device, loop, precision
         from hpsearch.training.stopping import Patience
 
         assert self.prepared is not None, "the task is not prepared"
@@ -163,10 +166,11 @@ class DataTask(ABC, Generic[RawT]):
         place = device.choose(self.device, trial.assignment.resources.gpus)
         data = load_data(self.prepared.folder, str(place), is_retest)
         model = MODELS[self.model].load()(trial.params, self.inputs(trial.params), self.outputs, trial.generator).to(place)
-        learner = self.learner(trial, model, data)
-        measure = self.measure(trial, data, "validation")
-        examine = self.measure(trial, data, "test") if is_retest and len(data.inputs["test"]) else None
-        loop.train(trial, learner, measure, Patience(self.objectives[0], self.patience), examine)
+        with precision.multiplying(self.precision):
+            learner = self.learner(trial, precision.computing(self.precision, model), data)
+            measure = self.measure(trial, data, "validation")
+            examine = self.measure(trial, data, "test") if is_retest and len(data.inputs["test"]) else None
+            loop.train(trial, learner, measure, Patience(self.objectives[0], self.patience), examine)
 
     def inputs(self, parameters: Mapping[str, Json]) -> Inputs:
         """What one example is."""

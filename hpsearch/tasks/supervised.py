@@ -91,6 +91,11 @@ class Supervised:
                 yield from self._lines["file"].end()
                 return
 
+    @property
+    def pid(self) -> int:
+        """Of the supervisor, from which all that runs of the command descends."""
+        return self._process.pid
+
     def wait(self) -> int:
         """The status of the command, which has ended or is ending: negative for a signal."""
         return self._process.wait()

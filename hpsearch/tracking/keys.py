@@ -17,6 +17,9 @@ ARTIFACTS = "hpsearch.artifacts"
 PARENT_RUN = "mlflow.parentRunId"
 NOTE = "mlflow.note.content"
 
+SYSTEM = "system/"
+"""Begins the keys of what MLflow's UI shows among a run's system metrics."""
+
 MAX_NAME = 250
 MAX_PARAM = 6_000
 MAX_TAG = 8_000

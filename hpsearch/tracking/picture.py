@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from hpsearch.diagnosis import diagnose
-from hpsearch.events import Ended, Event, Reported, SweepClosed, SweepOpened, SweepState, TrialCreated
+from hpsearch.events import Ended, Event, Reported, Sampled, SweepClosed, SweepOpened, SweepState, TrialCreated
 from hpsearch.ledger.face import Sweep
 from hpsearch.search.history import History, TrialRecord
 from hpsearch.tracking import note
-from hpsearch.tracking.keys import MAX_TAG, NOTE, PARENT_RUN, SWEEP_KEY, TRIAL_KEY, cut, fitting_name, param, sweep_key, trial_key
+from hpsearch.tracking.keys import MAX_TAG, NOTE, PARENT_RUN, SWEEP_KEY, SYSTEM, TRIAL_KEY, cut, fitting_name, param, sweep_key, trial_key
 from hpsearch.trial import MLFLOW_STATUS, Json, Objective, TrialKind, TrialState
 from hpsearch.winner import choose
 
@@ -66,6 +66,7 @@ class Picture:
         self._ended_ms: int | None = None
         self._ended_trials = 0
         self._best: dict[str, float] = {}
+        self._samples: dict[int, int] = defaultdict(int)
 
     @property
     def seq(self) -> int:
@@ -78,7 +79,7 @@ class Picture:
         for event in events:
             touched[None] += self._of_sweep(event)
             if (trial := getattr(event.body, "trial", None)) is not None:
-                touched[trial] += points(event)
+                touched[trial] += self._system(event.body) if isinstance(event.body, Sampled) else points(event)
         return dict(touched)
 
     def wanted(self, of: Of, parent_run: str | None) -> Wanted:
@@ -101,6 +102,12 @@ class Picture:
                 self._ended_trials += 1
                 if state is TrialState.COMPLETED:
                     yield from self._improvements(self.history.trials[trial], event.at_ms)
+
+    def _system(self, sampled: Sampled) -> list[Point]:
+        """A trial's samples are counted through all its attempts, so that MLflow takes the latest for the latest."""
+        step = self._samples[sampled.trial]
+        self._samples[sampled.trial] += 1
+        return [Point(f"{SYSTEM}{name}", float(value), sampled.taken_ms, step) for name, value in sampled.used.items()]
 
     def _improvements(self, trial: TrialRecord, at_ms: int) -> Iterator[Point]:
         """`best_<metric>` has a point for each improvement; its step counts the trials that have ended, so the last one is the best."""

@@ -1,4 +1,4 @@
-"""Checkpoints on a file system: data first, then a manifest that alone makes it exist.
+"""Checkpoints on a disk or in S3: data first, then a manifest that alone makes it exist.
 
 step-00012-5f2c9a41.pt    the state, as torch.save writes it; named by its step and the beginning of its SHA-256
 step-00012.json           the manifest: file, SHA-256, step
@@ -7,10 +7,10 @@ step-00012.json           the manifest: file, SHA-256, step
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import json
-import os
 import pickle
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,6 +19,7 @@ from typing import Any
 import torch
 
 from hpsearch.errors import CheckpointError
+from hpsearch.training.storage import Folder, folder_at, reason
 from hpsearch.trial import Checkpoint
 
 KEPT = 2
@@ -28,13 +29,14 @@ _PLAIN = (torch.Tensor, str, int, float, bool, type(None))
 
 
 class CheckpointStore:
-    """The checkpoints of one trial, in a folder of its own (made at the first save).
+    """The checkpoints of one trial, in a folder of its own (made at the first save), on a disk or at an s3:// URL.
 
     It removes old ones of those that it wrote, or went on from, alone: a worker that was given up for dead may still be writing here.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, location: Path | str) -> None:
+        self.location = location
+        self._folder = folder_at(location)
         self._ours: list[Checkpoint] = []
 
     def save(self, step: int, state: Mapping[str, Any], keep: int | None = None) -> Checkpoint:
@@ -42,20 +44,21 @@ class CheckpointStore:
 
         Raises:
             CheckpointError: the state holds something that could not be loaded again.
+            OSError: it cannot be written. Those before are still there.
         """
         _check_plain(state, "state")
         buffer = io.BytesIO()
         torch.save(state, buffer)
-        data = buffer.getbuffer()
+        data = buffer.getvalue()
         digest = hashlib.sha256(data).hexdigest()
-        self.folder.mkdir(parents=True, exist_ok=True)
-        path = self.folder / f"step-{step:05d}-{digest[:8]}.pt"
-        _write(path, data, sync=True)
-        manifest = {"file": path.name, "sha256": digest, "step": step}
-        _write(self._manifest(step), json.dumps(manifest).encode(), sync=False)  # lost to a power cut, it costs this one checkpoint
-        saved = Checkpoint(str(path), digest, step)
+        name = f"step-{step:05d}-{digest[:8]}.pt"
+        self._folder.write(name, data, sync=True)
+        manifest = json.dumps({"file": name, "sha256": digest, "step": step}).encode()
+        self._folder.write(_manifest(step), manifest, sync=False)  # lost to a power cut, it costs this one checkpoint
+        saved = Checkpoint(f"{self._folder.where}/{name}", digest, step)
         self._ours = [*(c for c in self._ours if c.step != step), saved]
-        self._prune(keep)
+        with contextlib.suppress(OSError):  # it is saved all the same, and the next one tries again
+            self._prune(keep)
         return saved
 
     def load(self, checkpoint: Checkpoint) -> dict[str, Any]:
@@ -70,55 +73,70 @@ class CheckpointStore:
         Raises:
             CheckpointError: it is missing; or damaged, and then it was set aside.
         """
-        path = self._locate(checkpoint)
         try:
-            data = path.read_bytes()
+            folder, data = self._read(checkpoint)
         except OSError as error:
-            raise CheckpointError(f"checkpoint of step {checkpoint.step} cannot be read: {path}: {error.strerror or error}") from error
+            raise CheckpointError(f"checkpoint of step {checkpoint.step} cannot be read: {checkpoint.uri}: {reason(error)}") from error
         if hashlib.sha256(data).hexdigest() != checkpoint.sha256:
-            aside = self._set_aside(path, checkpoint.step)
-            raise CheckpointError(f"checkpoint of step {checkpoint.step} is damaged (its SHA-256 differs); set aside as {aside}")
+            done = _set_aside(folder, checkpoint)
+            raise CheckpointError(f"checkpoint of step {checkpoint.step} is damaged (its SHA-256 differs); {done}")
         try:
             state: dict[str, Any] = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
         except (RuntimeError, pickle.UnpicklingError) as error:
-            raise CheckpointError(f"{path} is no checkpoint of hpsearch: {str(error).splitlines()[0]}") from error
+            raise CheckpointError(f"{checkpoint.uri} is no checkpoint of hpsearch: {str(error).splitlines()[0]}") from error
         return state
 
     def earlier(self, step: int) -> list[Checkpoint]:
-        """The checkpoints of steps before `step`, the newest first."""
-        found = [checkpoint for manifest in self.folder.glob("step-*.json") if (checkpoint := self._read(manifest)) is not None]
+        """The checkpoints of steps before `step`, the newest first; none where they cannot be seen."""
+        try:
+            manifests = [name for name in self._folder.names() if name.startswith("step-") and name.endswith(".json")]
+        except OSError:
+            return []
+        found = [checkpoint for name in manifests if (checkpoint := self._described(name)) is not None]
         return sorted((c for c in found if c.step < step), key=lambda c: -c.step)
 
     def latest(self) -> Checkpoint | None:
         """The checkpoint of the highest step."""
         return next(iter(self.earlier(1 << 62)), None)
 
-    def _read(self, manifest: Path) -> Checkpoint | None:
+    def _described(self, manifest: str) -> Checkpoint | None:
         try:
-            content = json.loads(manifest.read_bytes())
-            return Checkpoint(str(self.folder / content["file"]), content["sha256"], content["step"])
+            content = json.loads(self._folder.read(manifest))
+            return Checkpoint(f"{self._folder.where}/{content['file']}", content["sha256"], content["step"])
         except (OSError, ValueError, KeyError, TypeError):
             return None
 
-    def _manifest(self, step: int) -> Path:
-        return self.folder / f"step-{step:05d}.json"
-
-    def _locate(self, checkpoint: Checkpoint) -> Path:
-        """Where the data lies: at its URI, or here under the same name when the folder has moved since."""
-        path = Path(checkpoint.uri)
-        return path if path.exists() else self.folder / path.name
-
-    def _set_aside(self, path: Path, step: int) -> Path:
-        aside = path.with_name(path.name + ".damaged")
-        path.replace(aside)
-        self._manifest(step).unlink(missing_ok=True)
-        return aside
+    def _read(self, checkpoint: Checkpoint) -> tuple[Folder, bytes]:
+        """The data, and where they lie: at its URI, or here under the same name when the folder has moved since."""
+        there, name = folder_at(checkpoint.uri.rpartition("/")[0]), _name(checkpoint)
+        try:
+            return there, there.read(name)
+        except (FileNotFoundError, NotADirectoryError):
+            return self._folder, self._folder.read(name)
 
     def _prune(self, keep: int | None) -> None:
         for old in [c for c in self._ours[:-KEPT] if c.step != keep]:
-            self._manifest(old.step).unlink(missing_ok=True)
-            Path(old.uri).unlink(missing_ok=True)
+            self._folder.remove([_manifest(old.step), _name(old)])
             self._ours.remove(old)
+
+
+def _manifest(step: int) -> str:
+    return f"step-{step:05d}.json"
+
+
+def _name(checkpoint: Checkpoint) -> str:
+    return checkpoint.uri.rpartition("/")[2]
+
+
+def _set_aside(folder: Folder, damaged: Checkpoint) -> str:
+    """What was done about it."""
+    aside = f"{_name(damaged)}.damaged"
+    try:
+        folder.rename(_name(damaged), aside)
+        folder.remove([_manifest(damaged.step)])
+    except OSError as error:
+        return f"it could not be set aside: {reason(error)}"
+    return f"set aside as {folder.where}/{aside}"
 
 
 def _check_plain(value: object, where: str) -> None:
@@ -134,14 +152,3 @@ def _check_plain(value: object, where: str) -> None:
             f"a checkpoint holds tensors, numbers, strings, None, and dicts and lists of them; "
             f"{where} is a {type(value).__name__}: convert it, as with torch.from_numpy or .item()"
         )
-
-
-def _write(path: Path, data: bytes | memoryview, *, sync: bool) -> None:
-    """All or nothing; with `sync` the data is on the disk before it has its name."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    with temporary.open("wb") as file:
-        file.write(data)
-        if sync:
-            file.flush()
-            os.fsync(file.fileno())
-    temporary.replace(path)

@@ -6,14 +6,17 @@ import sys
 import sysconfig
 import traceback
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
 import torch
 
 import hpsearch
+from hpsearch.training import memory
 from hpsearch.training.checkpoint import CheckpointStore
 from hpsearch.training.trial import Channel, Diverged, Trial
+from hpsearch.training.usage import Usage
 from hpsearch.trial import Assignment, Objective, Outcome, TrialState
 
 
@@ -30,9 +33,10 @@ def run_assignment(
     task: Trains,
     assignment: Assignment,
     channel: Channel,
-    checkpoint_folder: Path,
+    checkpoints: Path | str,
     *,
     checkpoint_every_s: float = 10.0,
+    folder: Path | None = None,
     outputs: Path | None = None,
 ) -> Outcome:
     """Trains until the assignment ends: COMPLETED, PAUSED, PRUNED, DIVERGED, OUT_OF_MEMORY or FAILED.
@@ -40,14 +44,31 @@ def run_assignment(
     The traceback of an error goes to standard error, the outcome's reason is one line.
 
     Args:
-        checkpoint_folder: this trial's own.
+        checkpoints: where this trial keeps them: a folder or an s3:// URL of its own.
         checkpoint_every_s: seconds between checkpoints that nothing else calls for.
-        outputs: this trial's own folder for artifacts; by default a folder beside its checkpoints.
+        folder: this trial's own on this machine; by default that of its checkpoints, if they are on a disk.
+        outputs: this trial's own folder for artifacts; by default a folder in that one.
     """
     if torch.get_num_threads() != assignment.resources.cpus:
         torch.set_num_threads(assignment.resources.cpus)
-    store = CheckpointStore(checkpoint_folder)
-    trial = Trial(assignment, channel, store, checkpoint_every_s=checkpoint_every_s, objectives=task.objectives, outputs=outputs)
+    if assignment.resources.packed:
+        memory.bound(assignment.resources)
+    with Usage(assignment.resources.gpus) as usage:
+        trial = Trial(
+            assignment,
+            channel,
+            CheckpointStore(checkpoints),
+            checkpoint_every_s=checkpoint_every_s,
+            objectives=task.objectives,
+            folder=folder,
+            outputs=outputs,
+            usage=usage,
+        )
+        outcome = _run(task, trial)
+    return replace(outcome, samples=usage.take())
+
+
+def _run(task: Trains, trial: Trial) -> Outcome:
     try:
         task.run(trial)
     except Diverged as error:
@@ -67,7 +88,11 @@ def _failure(error: BaseException) -> Outcome:
 def _is_out_of_memory(error: BaseException) -> bool:
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True
-    return isinstance(error, RuntimeError) and "DefaultCPUAllocator" in str(error)  # the CPU's allocator has no exception of its own
+    return isinstance(error, RuntimeError) and any(sign in str(error) for sign in _OUT_OF_MEMORY)
+
+
+_OUT_OF_MEMORY = ("DefaultCPUAllocator", "CUDA error: out of memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED")
+"""What those say that have no exception of their own: the CPU's allocator, and libraries beside torch's own allocator of a GPU."""
 
 
 def _one_line(error: BaseException) -> str:

@@ -14,12 +14,19 @@ from typing import Any, Protocol, TypeAlias
 import torch
 
 from hpsearch.errors import CheckpointError, InputError
+from hpsearch.training import memory
 from hpsearch.training.artifacts import ArtifactFolder
 from hpsearch.training.checkpoint import CheckpointStore
-from hpsearch.trial import Answer, Assignment, Checkpoint, Continue, Json, Objective, Outcome, Report, Stop, TrialState, derive_seed
+from hpsearch.training.s3 import is_url
+from hpsearch.training.storage import reason
+from hpsearch.training.usage import Usage
+from hpsearch.trial import Answer, Assignment, Checkpoint, Continue, Json, Memory, Objective, Outcome, Report, Stop, TrialState, derive_seed
 
 StateOf: TypeAlias = Callable[[], Mapping[str, Any] | None]
 """Gives what a checkpoint is to hold."""
+
+OUTAGE_SHARE = 0.1
+"""How much of a training's time it may wait for a storage that fails: then no checkpoint is tried for so long."""
 
 
 class Diverged(Exception):
@@ -47,7 +54,9 @@ class Trial:
         *,
         checkpoint_every_s: float = 10.0,
         objectives: Sequence[Objective] = (),
+        folder: Path | None = None,
         outputs: Path | None = None,
+        usage: Usage | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.assignment = assignment
@@ -59,9 +68,14 @@ class Trial:
         self.from_step = 0
         self.outcome: Outcome | None = None
         """How it ended; None while it goes on."""
+        self.usage = usage or Usage()
+        """Samples of what it uses of the machine."""
         self._channel = channel
         self._checkpoints = checkpoints
-        self._outputs = ArtifactFolder(outputs or checkpoints.folder / "outputs")
+        assert folder is not None or not is_url(str(checkpoints.location)), "what lies on no disk needs a folder beside it"
+        self.folder = folder or Path(checkpoints.location)
+        """The trial's own on this machine; it need not be there yet."""
+        self._outputs = ArtifactFolder(outputs or self.folder / "outputs")
         self._every_s = checkpoint_every_s
         self._clock = clock
         self._generators: dict[str, torch.Generator] = {}
@@ -72,7 +86,9 @@ class Trial:
         self._expected: tuple[str, ...] | None = None
         self._keeps_checkpoints = True
         self._best: dict[str, float] | None = None
-        self._began = self._saved_at = clock()
+        self._memory: Memory | None = None
+        self._told: Memory | None = None
+        self._began = self._saved_at = self._saves_from = clock()
 
     @property
     def number(self) -> int:
@@ -85,11 +101,6 @@ class Trial:
     @property
     def seed(self) -> int:
         return self.assignment.seed
-
-    @property
-    def folder(self) -> Path:
-        """The trial's own on this machine, where its checkpoints lie too; it need not be there yet."""
-        return self._checkpoints.folder
 
     def generator(self, name: str, device: torch.device | str = "cpu") -> torch.Generator:
         """The trial's own random numbers for one purpose ("init", "order", "dropout", …); the same object each time.
@@ -141,7 +152,7 @@ class Trial:
     def report(self, step: int, metrics: Mapping[str, float], checkpoint: StateOf | None = None) -> None:
         """Tells a completed step's metrics; `checkpoint` gives a state dict, and is only called when a checkpoint is due.
 
-        Where it gives None there is nothing to save now, and the checkpoint before stays the latest.
+        Where it gives None there is nothing to save now, and the checkpoint before stays the latest; so too where it cannot be written.
 
         Raises:
             Diverged: a loss or an objective is not finite. The report is sent first.
@@ -156,14 +167,15 @@ class Trial:
         numbers = {name: _number(name, value) for name, value in self._kept(metrics).items()}
         self._reported = True
         if (broken := self._not_finite(numbers)) is not None:
-            self._channel.report(Report(step, numbers, duration_s), last=False)
+            self._channel.report(Report(step, numbers, duration_s, samples=self.usage.take()), last=False)
             self.outcome = Outcome(TrialState.DIVERGED, f"{broken} is {numbers[broken]} at step {step}")
             raise Diverged(self.outcome.reason)
         last = step == self.until_step or self._finish is not None
         improved = self._note_best(step, numbers)
-        due = last or improved or self._is_due(step)
+        due = last or ((improved or self._is_due(step)) and self._clock() >= self._saves_from)
         saved = self._save(step, checkpoint) if due and checkpoint is not None else None
-        self._obey(self._channel.report(Report(step, numbers, duration_s, saved), last=last), step, checkpoint)
+        report = Report(step, numbers, duration_s, saved, self.usage.take(), self._news_of_memory())
+        self._obey(self._channel.report(report, last=last), step, checkpoint)
 
     def save_artifact(self, name: str, data: bytes) -> None:
         """Keeps a file of the trial (a picture, a table): in place of an earlier one of this name, and in MLflow once the trial has ended.
@@ -178,6 +190,15 @@ class Trial:
         if name == f"trial-{self.number:05d}.log":
             raise InputError(f"artifact {name!r}: this is what the trial's own log is called; choose another name")
         self._outputs.save(name, data)
+
+    def note_memory(self, peak_bytes: int, total_bytes: int) -> None:
+        """The most that the training has taken of its GPU so far, and all that the GPU has: for code whose memory is not torch's.
+
+        With `gpus: auto` it is what the trial's part of a GPU is chosen by; called before a step's report.
+        """
+        if not 0 < peak_bytes <= total_bytes:
+            raise InputError(f"trial.note_memory({peak_bytes}, {total_bytes}): must be bytes, of them at least 1, and at most all")
+        self._memory = Memory(int(peak_bytes), int(total_bytes))
 
     def load_checkpoint(self) -> dict[str, Any] | None:
         """The state dict of the checkpoint to go on from, or None on a fresh start; the generators' states are restored with it.
@@ -214,6 +235,15 @@ class Trial:
             yield self.assignment.checkpoint
             yield from self._checkpoints.earlier(self.assignment.checkpoint.step)
 
+    def _news_of_memory(self) -> Memory | None:
+        """What a packed trial has taken, when it is first known, and when it is more by a twentieth."""
+        if not self.assignment.resources.packed or (now := self._memory or memory.taken()) is None:
+            return None
+        if self._told is not None and now.peak_bytes <= 1.05 * self._told.peak_bytes:
+            return None
+        self._told = now
+        return now
+
     def _identity(self) -> str:
         """What tells this trial's checkpoints from those that another sweep of this name has left in the folder."""
         return json.dumps([self.seed, dict(self.params)], sort_keys=True)
@@ -233,8 +263,15 @@ class Trial:
             return None
         generators = self._generator_states | {name: generator.get_state() for name, generator in self._generators.items()}
         whole = {"of": self._identity(), "state": dict(content), "generators": generators, "best": self._best}
-        self.checkpoint = self._checkpoints.save(step, whole, keep=None if self._best is None else int(self._best["step"]))
-        self._saved_at = self._clock()
+        began = self._clock()
+        try:
+            self.checkpoint = self._checkpoints.save(step, whole, keep=None if self._best is None else int(self._best["step"]))
+        except OSError as error:
+            print(f"checkpoint of step {step} cannot be saved: {reason(error)}; training goes on without it", file=sys.stderr)
+            self._saves_from = self._clock() + (self._clock() - began) / OUTAGE_SHARE
+            return None
+        finally:
+            self._saved_at = self._clock()
         return self.checkpoint
 
     def _is_due(self, step: int) -> bool:

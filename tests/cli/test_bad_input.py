@@ -51,6 +51,16 @@ EDITS = {
     "budget of nothing": ("trials: 4", "trials: 0", ["small.yaml, line 13", "budget.trials", "got 0"]),
     "name with a slash": ("name: small", "name: a/b", ["small.yaml, line 1", "name", "no slash, got 'a/b'", "for example a-b"]),
     "name that steers": ("name: small", 'name: "a\\e[31mb"', ["small.yaml, line 1", "name", "control"]),
+    "storage of another kind": (
+        "name: small",
+        "name: small\nstorage: gs://bucket/x",
+        ["small.yaml, line 2", "storage: unknown scheme 'gs'", "s3://BUCKET/PREFIX"],
+    ),
+    "storage with a password": (
+        "name: small",
+        "name: small\nstorage: s3://me:hidden@bucket/x",
+        ["small.yaml, line 2", "storage: must be s3://BUCKET/PREFIX and no more", "AWS_SHARED_CREDENTIALS_FILE"],
+    ),
     "python object": (
         "name: small",
         "name: !!python/object/apply:os.system ['touch pwned']",
@@ -71,7 +81,8 @@ def test_a_wrong_file(hp, sweep_file: Path, command: str, name: str):
     text = sweep_file.read_text()
     assert old in text
     sweep_file.write_text(text.replace(old, new, 1))
-    refused(hp(command, sweep_file.name), *told)
+    refused(ran := hp(command, sweep_file.name), *told)
+    assert "hidden@" not in ran.out + ran.err
     assert hp("list", "--json").json == {"sweeps": []}
     assert not Path("pwned").exists()
 

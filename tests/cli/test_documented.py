@@ -11,8 +11,13 @@ from typer.main import get_command
 from hpsearch.cli.app import app
 
 PAGE = (Path(__file__).parents[2] / "docs" / "commands.md").read_text()
-COMMANDS = get_command(app).commands  # type: ignore[attr-defined]
-ROWS = {match[1]: match[0] for match in re.finditer(r"^\| `hpsearch (\w+).*$", PAGE, re.MULTILINE)}
+GROUPS = {"cluster"}
+COMMANDS = {
+    f"{name} {below}".strip(): command
+    for name, one in get_command(app).commands.items()  # type: ignore[attr-defined]
+    for below, command in (one.commands.items() if name in GROUPS else [("", one)])
+}
+ROWS = {match[1]: match[0] for match in re.finditer(r"^\| `hpsearch ((?:cluster )?\w+).*$", PAGE, re.MULTILINE)}
 SHARED = {"--json", "--home", "--store", "--quiet", "--verbose", "--help"}
 
 

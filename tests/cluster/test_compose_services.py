@@ -45,8 +45,9 @@ def services(postgres_server: str) -> Iterator[Services]:
     try:
         address(services)
         start_postgres(services)
+        own_folder = {"worker": ["--temp-dir", str(folder / "w")]}  # as containers have: nodes that share one disturb each other's packages
         for name in ("mlflow", "head", "worker"):
-            services.start(name)
+            services.start(name, [*services.argv(name), *own_folder.get(name, [])])
             wait_until_healthy(services, name)
         yield services
     finally:
@@ -163,6 +164,46 @@ def test_a_sweep_ends_complete_with_its_runs_in_mlflow(services: Services, mlflo
         assert found["run"]["info"]["status"] == "FINISHED"
         (value,) = (metric["value"] for metric in found["run"]["data"]["metrics"] if metric["key"] == "val_accuracy")
         assert value == trial["values"]["val_accuracy"]
+
+
+def test_a_sweep_submitted_from_outside_ends_complete(services: Services, mlflow: Mlflow, tmp_path: Path) -> None:
+    """By somebody who has neither the database's password nor MLflow's: they lie as files on the head."""
+    shutil.copy(ROOT / "search_spaces" / "digits_mlp.yaml", tmp_path / "outside.yaml")
+    token = services.folder / "secrets" / "ray_token"
+    who = {
+        "PATH": services.environment("job")["PATH"],
+        "PYTHONPATH": str(ROOT),
+        "RAY_AUTH_MODE": "token",
+        "RAY_AUTH_TOKEN_PATH": str(token),
+    }
+    changes = ["name=outside", "budget.trials=2", "training.epochs=2"]
+    submit = ["hpsearch", "cluster", "submit", "outside.yaml", *changes, "--address", f"http://127.0.0.1:{services.ports['8265']}"]
+    status = ["hpsearch", "cluster", "status", *submit[-2:]]
+    wait_for_places(status, env=who, cwd=tmp_path)
+    assert "outside is submitted to" in run(submit, env=who, cwd=tmp_path)
+    look = ["hpsearch", "list", "--json"]
+    deadline = time.monotonic() + 200
+    while True:
+        sweeps = json.loads(run(look, env=services.environment("job"), cwd=services.folder).splitlines()[-1])["sweeps"]
+        states = [sweep["state"] for sweep in sweeps if sweep["sweep"] == "outside"]
+        if states == ["completed"]:
+            break
+        assert time.monotonic() < deadline, run(status, env=who, cwd=tmp_path)
+        time.sleep(1)
+    password = secret(services, "mlflow_password")
+    code, _ = mlflow.get("/api/2.0/mlflow/experiments/get-by-name?experiment_name=outside", password)
+    assert code == 200
+
+
+def wait_for_places(words: list[str], **options: Any) -> None:
+    """The dashboard starts after the head, and the worker's node joins after that: no health check asks for them."""
+    deadline = time.monotonic() + 100
+    while True:
+        done = subprocess.run([*words, "--json"], capture_output=True, text=True, check=False, timeout=100, **options)
+        if done.returncode == 0 and any(node["cpus"]["total"] for node in json.loads(done.stdout.splitlines()[-1])["nodes"]):
+            return
+        assert time.monotonic() < deadline, done.stderr
+        time.sleep(1)
 
 
 def run_job(services: Services) -> str:

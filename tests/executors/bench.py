@@ -53,14 +53,19 @@ class Bench:
         beside: Callable[[Controller], None] = lambda _: None,
         **rules,
     ) -> History:
+        resources = resources or Resources()
         job = Job(task or exercises.Counts(), self.folder / "checkpoints", self.folder / "logs", 0.0, self.folder / "outputs")
         lease = self.ledger.acquire(self.sweep.id, "controller", holder(), 60.0)
         history = fold(self.ledger, self.sweep.id, TOTALS)
         self.controller = Controller(
-            self.ledger, lease, history, search or Steadily(), Rules(**{"seed": 0, "max_steps": STEPS, "trials": 4, **rules})
+            self.ledger,
+            lease,
+            history,
+            search or Steadily(),
+            Rules(**{"seed": 0, "max_steps": STEPS, "trials": 4, "resources": resources, **rules}),
         )
         try:
-            with kind(job, Room(workers, resources or Resources())) as executor:
+            with kind(job, Room(workers, resources)) as executor:
                 self.controller.open()
                 threading.Thread(target=beside, args=(self.controller,), daemon=True).start()
                 executor.run(self.controller)

@@ -77,3 +77,30 @@ class TellsItsProcess(Exercise):
 
         assert self.folder is not None
         (self.folder / f"{trial.number}").write_text(f"{os.getpid()} {torch.get_num_threads()}")
+
+
+@dataclass
+class Hungry(Exercise):
+    """Takes memory of a GPU of 16 GB, so many GB as its trial's number says; it runs out where its part is smaller. Leaves notes of both.
+
+    A part holds what it is a part of: that is what `training/memory.py` has torch keep to, on a machine with a GPU.
+    """
+
+    needs: tuple[float, ...] = ()
+    notes: Path | None = None
+
+    def misbehave(self, trial: Any, step: int) -> None:
+        need, gpus = self.needs[trial.number], trial.assignment.resources.gpus
+        if need > 16 * gpus:
+            raise MemoryError(f"{need:g} GB wanted of {16 * gpus:g}")
+        trial.note_memory(int(need * 1e9), 16_000_000_000)
+
+    def run(self, trial: Any) -> None:
+        began = time.time()
+        try:
+            super().run(trial)
+        finally:
+            assert self.notes is not None
+            line = f"{trial.number} {trial.assignment.resources.gpus} {began} {time.time()} {os.environ.get('CUDA_VISIBLE_DEVICES')}\n"
+            with self.notes.open("a") as file:
+                file.write(line)

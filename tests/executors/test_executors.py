@@ -14,7 +14,7 @@ from bench import STEPS, Bench, Steadily
 
 from hpsearch.controller import Controller
 from hpsearch.errors import StoreError
-from hpsearch.events import Begun, Reported
+from hpsearch.events import Begun, Reported, Sampled
 from hpsearch.executors.inline import InlineExecutor
 from hpsearch.executors.job import Job
 from hpsearch.executors.process import ProcessExecutor
@@ -26,7 +26,8 @@ BOTH = pytest.mark.parametrize("kind", [InlineExecutor, pytest.param(ProcessExec
 
 @pytest.fixture
 def bench(tmp_path, monkeypatch):
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))  # workers import the exercises
+    ours = [str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, ours)))  # workers import the exercises
     return Bench(tmp_path)
 
 
@@ -182,3 +183,13 @@ def test_a_ledger_that_fails_ends_the_run_and_not_the_trial(bench, kind):
     assert [t.state for t in bench.controller.history] == [TrialState.RUNNING]
     bench.controller.abandon()
     assert [t.state for t in bench.run(kind, trials=1)] == [TrialState.COMPLETED]
+
+
+@pytest.mark.slow
+@BOTH
+def test_what_trials_use_is_on_record_and_no_decision_sees_it(bench, kind):
+    history = bench.run(kind, exercises.Counts(step_s=0.3), trials=2, workers=2)
+    sampled = bench.bodies(Sampled)
+    assert {body.trial for body in sampled} == {0, 1}
+    assert all(50 < body.used["system_memory_usage_megabytes"] < 5000 for body in sampled)
+    assert all(set(r) == {"total"} for t in history for r in t.reports)

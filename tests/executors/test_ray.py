@@ -55,10 +55,11 @@ class Cluster:
             "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep),
         }
 
-    def start(self, cpus: int = 2) -> subprocess.Popen[bytes]:
+    def start(self, cpus: int = 2, gpus: int = 0) -> subprocess.Popen[bytes]:
         """Another node; the first is the head."""
         role = ["--address", self.address] if self.nodes else ["--head", "--port", str(self.port), "--include-dashboard=false"]
-        words = [COMMAND.with_name("ray"), "start", "--block", *role, "--num-cpus", str(cpus), "--object-store-memory", "100000000"]
+        has = ["--num-cpus", str(cpus), "--num-gpus", str(gpus), "--object-store-memory", "100000000"]
+        words = [COMMAND.with_name("ray"), "start", "--block", *role, *has]
         with (self.folder / f"node-{len(self.nodes)}.log").open("wb") as log:
             node = subprocess.Popen(words, env=self.environment, stdout=log, stderr=log, start_new_session=True)
         self.nodes.append(node)

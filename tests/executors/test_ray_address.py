@@ -31,10 +31,21 @@ resources: {executor: ray}
     ],
 )
 def test_an_address_without_a_cluster(address, code, said, tmp_path):
-    (tmp_path / "one.yaml").write_text(SWEEP)
+    check_refused(tmp_path, address, code, said)
+
+
+def test_the_note_of_a_cluster_that_is_gone(tmp_path):
+    """Ray leaves a note of the last cluster that was started, which `auto` goes by."""
+    (tmp_path / "ray").mkdir()
+    (tmp_path / "ray" / "ray_current_cluster").write_text("127.0.0.1:9")
+    check_refused(tmp_path, "auto", 3, "no Ray cluster answers at auto", RAY_TMPDIR=str(tmp_path))
+
+
+def check_refused(folder, address, code, said, **variables):
+    (folder / "one.yaml").write_text(SWEEP)
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("HPSEARCH_", "MLFLOW_", "RAY_"))}
     run = [str(COMMAND), "run", "one.yaml", "--address", address]
-    done = subprocess.run(run, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=100, check=False)
+    done = subprocess.run(run, cwd=folder, env={**environment, **variables}, capture_output=True, text=True, timeout=100, check=False)
     assert done.returncode == code, done.stderr
     assert said in done.stderr
     assert "Traceback" not in done.stdout + done.stderr

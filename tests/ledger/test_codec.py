@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hpsearch.events import Assigned, Ended, Reported, SweepClosed, TrialCreated
+from hpsearch.events import Assigned, Ended, Measured, Reported, Sampled, SweepClosed, TrialCreated
 from hpsearch.ledger import Ledger
 from hpsearch.ledger.codec import clean, dumps, loads
 from hpsearch.ledger.connect import connect
@@ -90,7 +90,11 @@ def test_everything_weird_at_once(ledger: Ledger) -> None:
         TrialCreated(0, TrialKind.SEARCH, WEIRD, 2**31 - 1, 3, search_state=state),
         Assigned(0, 1, "slot\0", 3),
         Reported(0, 1, 1, {"loss": math.nan, "NaN": math.inf, "low": -math.inf, "count": 3, "one": 1.0}, math.nan, checkpoint),
-        Ended(0, 1, TrialState.FAILED, reason, checkpoint),
+        Measured(0, 1, 3 * 2**40, 80 * 2**40),
+        Sampled(0, 1, 1_790_000_000_000, {"cpu_utilization_percentage": 99.5, "gpu_0_power_usage_watts": math.nan}),
+        Ended(0, 1, TrialState.WAITING, reason, checkpoint, starved=True),
+        Assigned(0, 2, "slot", 3, gpus=0.125),
+        Ended(0, 2, TrialState.FAILED, reason, checkpoint),
         SweepClosed("failed", reason),
     ]
     sweep = ledger.create("digits", WEIRD, [])

@@ -277,3 +277,22 @@ def test_what_is_wrong_with_it_is_said_before_anything_runs(tmp_path, task, said
     with pytest.raises(ConfigError) as error:
         task_of(tmp_path, {"kind": "command", **task}, space=space)
     assert said in str(error.value)
+
+
+@pytest.mark.slow
+def test_its_samples_are_of_the_command_and_what_it_starts(tmp_path):
+    script(
+        tmp_path,
+        """
+        import subprocess
+        child = subprocess.Popen([sys.executable, "-c", "x = bytearray(300_000_000); import time; time.sleep(60)"])
+        time.sleep(2.5)
+        print(json.dumps({"loss": 1.0}))
+        child.kill()
+        """,
+    )
+    task = task_of(tmp_path, {"kind": "command", "run": PYTHON})
+    outcome, reports = attempt(tmp_path, task, until=1)
+    assert outcome.state is TrialState.COMPLETED, outcome
+    (sample, *_) = reports[0].samples
+    assert 300 < sample.used["system_memory_usage_megabytes"] < 370, "not of this process, which has torch in it"

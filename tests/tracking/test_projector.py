@@ -12,9 +12,10 @@ import pytest
 
 from hpsearch import ledger as ledgers
 from hpsearch.errors import LeaseLost, TrackerError
-from hpsearch.events import Assigned, Begun, Ended, SweepOpened, TrialCreated
+from hpsearch.events import Assigned, Begun, Ended, Sampled, SweepOpened, TrialCreated
 from hpsearch.tracking.projector import Projector
 from hpsearch.tracking.runs import Runs
+from hpsearch.tracking.sync import sync
 from hpsearch.trial import TrialKind, TrialState
 
 
@@ -300,3 +301,33 @@ def test_a_trial_that_came_and_went_between_two_rounds_takes_three_calls(story: 
     story.close()
     assert catch_up(begin_again(projector, Counting(tracking_uri, "digits", projector.runs._artifacts))) == 1
     assert {call: calls.count(call) for call in calls} == {"create": 11, "log": 11, "set_status": 11}
+
+
+@pytest.mark.slow
+def test_what_trials_use_is_among_mlflows_system_metrics_with_its_own_times(story: Any, projector: Projector, seen: Any) -> None:
+    """Also by a successor; counted on through the trial's attempts."""
+    number = story.start()
+    story.report(number, 1)
+    story.commit(Sampled(number, 1, 5_000, {"cpu_utilization_percentage": 97.5, "gpu_0_power_usage_watts": 300.0}))
+    story.commit(Ended(number, 1, TrialState.WAITING))
+    catch_up(projector)
+    successor = begin_again(projector)
+    story.commit(Assigned(number, 2, "worker 1", 3), Sampled(number, 2, 4_000, {"cpu_utilization_percentage": 12.5}))
+    catch_up(successor)
+    (run,) = seen.children()[number]
+    history = seen.client.get_metric_history(run.info.run_id, "system/cpu_utilization_percentage")
+    assert sorted((m.step, m.timestamp, m.value) for m in history) == [(0, 5_000, 97.5), (1, 4_000, 12.5)]
+    assert run.data.metrics["system/cpu_utilization_percentage"] == 12.5
+    assert run.data.metrics["system/gpu_0_power_usage_watts"] == 300.0
+
+
+@pytest.mark.slow
+def test_sync_adds_samples_that_are_missing_and_then_finds_nothing(story: Any, tracking_uri: str, artifacts: Path, seen: Any) -> None:
+    number = story.trial()
+    other = story.start()
+    story.commit(*(Sampled(other, 1, 1_000 * i, {"cpu_utilization_percentage": float(i)}) for i in range(5)))
+    story.close()
+    assert sync(story.ledger, "digits", tracking_uri, artifacts).missing_runs == 3
+    again = sync(story.ledger, "digits", tracking_uri, artifacts)
+    assert (again.repairs, again.points) == (0, 9 + 5 + 1)
+    assert set(seen.children()) == {number, other}

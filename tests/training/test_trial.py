@@ -1,10 +1,12 @@
+from dataclasses import replace
+
 import pytest
 import torch
 
 from hpsearch.errors import InputError
 from hpsearch.training.checkpoint import CheckpointStore
 from hpsearch.training.trial import Diverged, Trial
-from hpsearch.trial import Assignment, Continue, Objective, Pause, Stop, TrialKind, TrialState
+from hpsearch.trial import Assignment, Continue, Objective, Pause, Resources, Stop, TrialKind, TrialState
 
 ACCURACY = Objective("accuracy", "maximize")
 
@@ -261,3 +263,43 @@ def test_artifacts_go_to_the_trials_own_folder(tmp_path):
 def test_artifacts_without_a_folder_of_their_own_lie_beside_the_checkpoints(tmp_path):
     trial(tmp_path).save_artifact("samples.png", b"png")
     assert (tmp_path / "trial" / "outputs" / "samples.png").read_bytes() == b"png"
+
+
+def test_an_outage_of_the_storage_costs_a_tenth_of_the_time(tmp_path):
+    clock, tried = Clock(), []
+
+    class Out(CheckpointStore):
+        """Each attempt fails after 2 seconds."""
+
+        def save(self, step, state, keep=None):
+            tried.append(step)
+            clock.now += 2
+            raise OSError("out of order")
+
+    made = Trial(assignment(until=50), Answers(), Out(tmp_path / "trial"), checkpoint_every_s=0.0, clock=clock)
+    for step in made.steps():
+        clock.now += 1
+        made.report(step, {"loss": 1}, checkpoint=lambda: {})
+    assert tried == [1, 21, 41, 50], "20 seconds after each, and at the end"
+    assert made.outcome is None
+
+
+def packed(channel, tmp_path, **resources):
+    given = replace(assignment(), resources=Resources(1, 0.5, **resources))
+    return Trial(given, channel, CheckpointStore(tmp_path / "trial"), clock=Clock())
+
+
+def test_a_packed_trial_tells_its_memory_when_there_is_news_of_it(tmp_path):
+    peaks = {1: 1000, 2: 1000, 3: 1040, 4: 1100, 5: 900}
+    for is_packed, expected in ((True, [1000, None, None, 1100, None]), (False, [None] * 5)):
+        channel = Answers()
+        made = packed(channel, tmp_path, packed=is_packed)
+        for step in made.steps():
+            made.note_memory(peaks[step], 16_000)
+            made.report(step, {"loss": 1.0})
+        assert [report.memory and report.memory.peak_bytes for report in channel.reports] == expected
+
+
+def test_memory_is_of_a_gpu_that_has_at_least_as_much(tmp_path):
+    with pytest.raises(InputError, match=r"trial.note_memory\(20, 10\): must be bytes, of them at least 1, and at most all"):
+        trial(tmp_path).note_memory(20, 10)

@@ -86,27 +86,40 @@ def test_data_are_found_from_where_the_file_is_written(hp, sweep_file, tmp_path)
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "my.csv").write_text("\n".join(["x,y,kind", *rows]))
     (tmp_path / "elsewhere").mkdir()
-    hp("run", sweep_file, "task.data={csv: data/my.csv, target: kind}", "budget.trials=2")
+    hp("run", sweep_file, "task.data={csv: data/my.csv, target: kind}", "budget.trials=2", "storage=store")
+    stored = sorted((tmp_path / "store").rglob("*"))
+    assert stored
+    assert hp("replay", "small", 1).code == 0
+    assert sorted((tmp_path / "store").rglob("*")) == stored, "a replay keeps nothing"
     file = tmp_path / "elsewhere" / "best.yaml"
     assert hp("export", "small", "--output", file).code == 0
-    assert load(file).task.data.path == "../data/my.csv"
+    assert (load(file).task.data.path, load(file).storage) == ("../data/my.csv", "../store")
     assert hp("run", file, "--json").json["trials"] == {"completed": 1}
 
 
+CODE = """
+def train(trial):
+    for epoch in trial.steps():
+        metrics = {"loss": trial.params["x"]}
+        if trial.assignment.kind == "retest" and trial.is_last:
+            metrics["test_loss"] = trial.params["x"] + 1
+        trial.report(epoch, metrics)
+"""
+
+
 @pytest.mark.slow
-def test_code_of_ones_own_stays_beside_its_file(hp, tmp_path):
+def test_code_of_ones_own_stays_beside_its_file_and_may_measure_a_test_split(hp, tmp_path):
     (tmp_path / "code").mkdir()
-    (tmp_path / "code" / "mine.py").write_text(
-        "def train(trial):\n    for e in trial.steps(): trial.report(e, {'loss': trial.params['x']})\n"
-    )
+    (tmp_path / "code" / "mine.py").write_text(CODE)
     (tmp_path / "code" / "mine.yaml").write_text(
-        "task: {kind: function, target: 'mine:train'}\nobjective: {metric: loss, goal: minimize}\n"
-        "space: {x: {min: 0.0, max: 1.0}}\nbudget: {trials: 2}\ntraining: {epochs: 2}\nresources: {executor: inline}\n"
+        "task: {kind: function, target: 'mine:train'}\nobjective: {metric: loss, goal: minimize}\nspace: {x: {min: 0.0, max: 1.0}}\n"
+        "budget: {trials: 2}\ntraining: {epochs: 2}\nresources: {executor: inline}\nwinner: {top: 1, seeds: 2}\n"
     )
-    assert hp("run", tmp_path / "code" / "mine.yaml").code == 0
+    ran = hp("run", tmp_path / "code" / "mine.yaml", "--json")
+    assert ran.json["winner"]["test"] == {"test_loss": pytest.approx(ran.json["winner"]["mean"] + 1)}
     refused = hp("export", "mine")
     assert refused.code == 2
-    file = tmp_path / "code" / "mine-best.yaml"
+    file = tmp_path / "code" / "mine-winner.yaml"
     assert str(file) in refused.err
     assert hp("export", "mine", "--output", file).code == 0
     assert hp("run", file, "--json").json["trials"] == {"completed": 1}

@@ -54,8 +54,10 @@ def contenders(history: History, top: int) -> list[TrialRecord]:
     ranked = sorted(
         ((_cost(objective, value), t.number, t) for t in among if (value := _value(history, t)) is not None), key=lambda r: r[:2]
     )
-    distinct = {json.dumps(dict(t.parameters), sort_keys=True): t for _, _, t in reversed(ranked)}
-    return [t for _, _, t in ranked if distinct[json.dumps(dict(t.parameters), sort_keys=True)] is t][:top]
+    distinct: dict[str, TrialRecord] = {}
+    for _, _, trial in ranked:
+        distinct.setdefault(json.dumps(dict(trial.parameters), sort_keys=True), trial)
+    return list(distinct.values())[:top]
 
 
 def _baselines(history: History) -> list[TrialRecord]:

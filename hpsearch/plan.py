@@ -86,7 +86,7 @@ class Plan:
             None if self.config.storage is None else home.checkpoints / name,
         )
         address = self.address or (address_to_join(home) if self.executor_name == "ray" else None)
-        room = Room(resources.workers, _of_one_trial(self.config), address)
+        room = Room(resources.workers, _of_one_trial(self.config), address, home.root)
         target = EXECUTORS[self.executor_name]
         assert target is not None
         module, _, kind = target.partition(":")

@@ -64,7 +64,7 @@ def up(
 def submit(session: Session, file: File, overrides: Overrides = None, address: Address = None) -> int:
     """Have a cluster run a sweep, which goes on when this terminal is closed."""
     from hpsearch.config import load
-    from hpsearch.executors.ray_jobs import Jobs, find_head, parcel
+    from hpsearch.executors.ray_jobs import Jobs, find_head, parcel_for
     from hpsearch.plan import make_plan
 
     config = load(file, overrides or [])
@@ -72,8 +72,8 @@ def submit(session: Session, file: File, overrides: Overrides = None, address: A
     head = find_head(session.home, address)
     if head.own is None:
         _refuse_what_stays(session, head.address)
-    packed = parcel(head, config, file, overrides or [], session.home)
-    job, is_new = Jobs(head).submit(config, packed)
+    parcel = parcel_for(head, config, file, overrides or [], session.home)
+    job, is_new = Jobs(head).submit(config, parcel)
     if is_new:
         session.show(f"{clean(config.name)} is submitted to {head.address} as job {job.id}")
     else:

@@ -25,12 +25,14 @@ _ONE_CPU = Resources()
 class Room:
     """What the sweep file and the command line say of places. `workers`: how many; None: as many as there is room for.
 
-    `address`: of the Ray cluster; None: one of this machine alone, for this sweep.
+    `address`: of the Ray cluster; None: one of this machine alone, for this sweep. `home`: the folder of all that hpsearch writes, which
+    does not travel to other machines, although the user's code may be beside it.
     """
 
     workers: int | None = None
     resources: Resources = _ONE_CPU
     address: str | None = None
+    home: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ import os
 import shutil
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -40,10 +41,16 @@ from hpsearch.executors.ray_actor import SAID, TICKET, Batch, Carried, Ticket, W
 from hpsearch.executors.ray_cluster import HeadWatch
 from hpsearch.executors.ray_grants import Grants, request
 from hpsearch.training.artifacts import ArtifactFolder
-from hpsearch.trial import Assignment, Control, Done, Outcome, Place, TrialState, Wait
+from hpsearch.trial import Answer, Assignment, Continue, Control, Done, Outcome, Pause, Place, Report, TrialState, Wait
 
 NODE_S = 1.0
 """How long after a worker's end to look whether its node is there: a node that dies takes some moments over it."""
+
+DRAINED = "its node is being drained"
+"""Why a trial goes on elsewhere."""
+
+UNBEGUN = 3
+"""How often a trial may lose its worker before it trains, at no cost: its node has gone, or is broken."""
 
 WITHOUT_END = 1_000_000_000
 """Of Tune's own samples: the controller says when there are no more."""
@@ -120,6 +127,10 @@ class _Bridge:
         self._assignments: dict[str, Assignment] = {}
         self._nodes: dict[str, str] = {}
         self._lost: dict[str, float] = {}
+        self._moved: set[str] = set()
+        """Those that were told to pause because of where they are."""
+        self._unbegun: Counter[int] = Counter()
+        """How often a trial, by number, has lost its worker before it trained."""
 
     def __reduce__(self) -> tuple[type[object], tuple[()]]:
         return (object, ())  # Tune pickles searchers into an experiment state that nobody reads
@@ -137,20 +148,37 @@ class _Bridge:
         return found
 
     def heard(self, trial: Any, batch: Batch) -> bool:
-        """Takes in what a worker has said; whether its assignment is over."""
-        assignment = self._assignments[trial.trial_id]
+        """Takes in what a worker has said; whether its assignment is over, and it may have another."""
+        trial_id, actor = trial.trial_id, trial.temporary_state.ray_actor
+        assignment = self._assignments[trial_id]
         self._keep_files(assignment, batch)
         if batch.began is not None:
-            self._nodes[trial.trial_id] = batch.began.node
-            self._grants.begun(trial.trial_id)
+            self._nodes[trial_id] = batch.began.node
+            self._grants.begun(trial_id)
             self._controller.begin(assignment, batch.began.worker, batch.began.from_step)
+        is_drained = self._nodes[trial_id] in self._head.draining
         if batch.reports:
             answers = self._controller.report([(assignment, report) for report in batch.reports])
+            if is_drained and self._job.task.resumable:
+                answers = self._moving(trial_id, batch.reports, answers)
             steps = (report.step for report in batch.reports)
-            trial.temporary_state.ray_actor.answer.remote(list(zip(steps, answers, strict=True)))
-        if batch.outcome is not None:
-            self._end(trial.trial_id, batch.outcome)
-        return batch.outcome is not None
+            actor.answer.remote(list(zip(steps, answers, strict=True)))
+        outcome = Outcome(TrialState.WAITING, DRAINED) if batch.began is not None and is_drained else batch.outcome
+        if outcome is not None:
+            self._end(trial_id, outcome)
+            if is_drained:
+                ray.kill(actor)  # else Tune would give it another; now it hears of an error, where nothing is running
+        return outcome is not None and not is_drained
+
+    def _moving(self, trial_id: str, reports: Sequence[Report], answers: Sequence[Answer]) -> list[Answer]:
+        """The controller's answers, but that the trial is to pause where it may go on."""
+        moved: list[Answer] = []
+        for report, answer in zip(reports, answers, strict=True):
+            if isinstance(answer, Continue) and report.step < answer.until_step:
+                self._moved.add(trial_id)
+                answer = Pause()
+            moved.append(answer)
+        return moved
 
     def lost(self, trial: Any) -> None:
         """Its worker is gone, by itself or with its node: which of them, `tick` finds out."""
@@ -161,10 +189,16 @@ class _Bridge:
         now = time.monotonic()
         for trial_id in [each for each, due in self._lost.items() if now >= due]:
             node = self._nodes.get(trial_id)
-            if node is None or ray_cluster.is_there(node):
+            if node is None and self._may_begin_again(self._assignments[trial_id].trial):
+                self._end(trial_id, Outcome(TrialState.WAITING, "its worker was lost before it began"))
+            elif node is None or ray_cluster.is_there(node):
                 self._end(trial_id, Outcome(TrialState.FAILED, "its worker process was lost"))
             else:
                 self._end(trial_id, Outcome(TrialState.WAITING, "its node was lost"))
+
+    def _may_begin_again(self, trial: int) -> bool:
+        self._unbegun[trial] += 1
+        return self._unbegun[trial] <= UNBEGUN
 
     def tick(self, live: Sequence[Any] = ()) -> None:
         """What is due; ends the workers of what must end now, among Tune's live trials."""
@@ -192,6 +226,9 @@ class _Bridge:
         self._nodes.pop(trial_id, None)
         self._lost.pop(trial_id, None)
         self._grants.ended(trial_id)
+        if trial_id in self._moved and outcome.state is TrialState.PAUSED:
+            outcome = Outcome(TrialState.WAITING, DRAINED, outcome.checkpoint)
+        self._moved.discard(trial_id)
         self._controller.end(self._assignments.pop(trial_id), outcome)
 
 

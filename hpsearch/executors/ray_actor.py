@@ -6,6 +6,8 @@ come by calls of `answer`, which Ray delivers before the next `step`.
 
 from __future__ import annotations
 
+import atexit
+import importlib
 import os
 import queue
 import shutil
@@ -109,16 +111,14 @@ class Worker(tune.Trainable):  # type: ignore[misc]
 
     def setup(self, config: dict[str, Any], job: Job, carried: Carried) -> None:
         """Tune's: made for its first assignment."""
+        importlib.import_module("hpsearch.training.preload")  # torch, before a time-out counts
         scratch = Path(tempfile.mkdtemp(prefix="hpsearch-"))
+        atexit.register(shutil.rmtree, scratch, ignore_errors=True)  # Tune calls `cleanup` of some actors alone
         carried.lay(job.task, scratch)
         self._job = replace(job, outputs=scratch / "outputs", scratch=job.scratch and scratch / "trials")
         self._log = _Log(scratch / "trial.log")
         self._began: Began | None = None
         self._begin(config)
-
-    def cleanup(self) -> None:
-        """Tune's: it ends."""
-        shutil.rmtree(self._log.path.parent, ignore_errors=True)
 
     def reset_config(self, config: dict[str, Any]) -> bool:
         """Tune's: given its next assignment."""

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import ray
+from ray._private.state import state
 from ray._private.utils import read_ray_address
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
@@ -34,7 +35,7 @@ RAYLET_S = 2.0
 """The same of a node's raylet, while trials of other nodes wait for the answer."""
 
 KNOCK_S, LOST_S = 2.0, 20.0
-"""How often to see whether the head is there, and after how long without an answer it counts as lost."""
+"""How often to see whether the head is there, and which nodes it drains; and after how long without an answer it counts as lost."""
 
 LOOK_S = 60.0
 """How long a node may take to answer what it has: it starts a process for that."""
@@ -56,7 +57,7 @@ def join(room: Room, code: Path | None) -> None:
         ray.init(address="local", num_cpus=workers * room.resources.cpus, include_dashboard=False, **options)
         return
     if code is not None and not _came_along():
-        options["runtime_env"] = {"working_dir": str(code)}
+        options["runtime_env"] = {"working_dir": str(code), "excludes": _kept_back(code, room.home)}
     _check_answers(address)
     try:
         ray.init(address=address, **options)
@@ -68,6 +69,11 @@ def _came_along() -> bool:
     """Whether this is a job whose folder has travelled to every node already."""
     job = json.loads(os.environ.get("RAY_JOB_CONFIG_JSON_ENV_VAR", "{}"))
     return "working_dir" in job.get("runtime_env", {})
+
+
+def _kept_back(code: Path, home: Path | None) -> list[str]:
+    """What does not travel with the code, as in a .gitignore file."""
+    return [f"/{home.relative_to(code)}/"] if home is not None and home != code and home.is_relative_to(code) else []
 
 
 def _check_answers(address: str) -> None:
@@ -101,19 +107,25 @@ def _reason(error: Exception) -> str:
 
 
 class HeadWatch(threading.Thread):
-    """Knocks at the cluster's head, so that its loss is noticed before Ray, a minute later, ends the process without a word."""
+    """Knocks at the cluster's head, so that its loss is noticed before Ray, a minute later, ends the process without a word.
+
+    It asks the head, too: from a thread of its own, since an answer of a head that is gone is waited for without end.
+    """
 
     def __init__(self, address: str) -> None:
         super().__init__(name="hpsearch-head", daemon=True)
+        self.draining: frozenset[str] = frozenset()
+        """The nodes that will soon be gone, by id: a spot machine that is wanted back, or one that is told to end."""
         self._address = address
         self._answered_at = time.monotonic()
         self._stopped = threading.Event()
 
     def run(self) -> None:
         while not self._stopped.wait(KNOCK_S):
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(OSError, ray.exceptions.RaySystemError):
                 _knock(self._address)
                 self._answered_at = time.monotonic()
+                self.draining = frozenset(state.get_draining_nodes())
 
     def check(self) -> None:
         """Raises `ClusterError` where the head has not answered for LOST_S."""
@@ -124,7 +136,9 @@ class HeadWatch(threading.Thread):
             )
 
     def stop(self) -> None:
+        """Before Ray is shut down: it must not be asked after that."""
         self._stopped.set()
+        self.join(KNOCK_S)
 
 
 def _knock(address: str, timeout_s: float = CONNECT_S) -> None:
@@ -147,8 +161,10 @@ class Node:
 
 
 def nodes() -> list[Node]:
-    """Those that are alive."""
-    return [Node(each["NodeID"], each["NodeManagerHostname"], each["Resources"]) for each in ray.nodes() if each["Alive"]]
+    """Those that are alive, and not about to go: Ray places nothing on these any more."""
+    gone = state.get_draining_nodes()
+    alive = [each for each in ray.nodes() if each["Alive"] and each["NodeID"] not in gone]
+    return [Node(each["NodeID"], each["NodeManagerHostname"], each["Resources"]) for each in alive]
 
 
 def is_there(node_id: str) -> bool:

@@ -199,7 +199,7 @@ class Parcel:
         return {"working_dir": str(archive), "env_vars": dict(self.settings)}
 
 
-def parcel(head: Head, config: SweepConfig, file: Path, overrides: Sequence[str], home: Home) -> Parcel:
+def parcel_for(head: Head, config: SweepConfig, file: Path, overrides: Sequence[str], home: Home) -> Parcel:
     """What is to be submitted for a sweep file.
 
     Raises:

@@ -149,6 +149,7 @@ def _start(home: Home, nodes: int, cpus: int | None, gpus: int | None, store: st
             cluster = _start_node(home, cluster, words, environment | devices[number])
             if number == 0:
                 cluster = _with_address(cluster)
+                record(home, cluster)
                 role = [f"--address={cluster.address}"]
         _wait_for_dashboard(cluster)
     except BaseException:

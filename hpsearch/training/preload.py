@@ -1,4 +1,4 @@
-"""Imports what a worker trains with, and does nothing else: for a fork server, whose children then start in milliseconds."""
+"""Imports what a worker trains with, and nothing else: for a fork server, whose children then start in milliseconds; and for actors."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from compose_file import ROOT, Services
+from compose_file import ROOT, Services, free_port
 
 pytestmark = [
     pytest.mark.slow,
@@ -45,14 +45,19 @@ def services(postgres_server: str) -> Iterator[Services]:
     try:
         address(services)
         start_postgres(services)
-        own_folder = {"worker": ["--temp-dir", str(folder / "w")]}  # as containers have: nodes that share one disturb each other's packages
         for name in ("mlflow", "head", "worker"):
-            services.start(name, [*services.argv(name), *own_folder.get(name, [])])
+            services.start(name, [*services.argv(name), *apart(name, folder)])
             wait_until_healthy(services, name)
         yield services
     finally:
         services.stop()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def apart(name: str, folder: Path) -> list[str]:
+    """What each container has of its own, and raylets of one machine take from each other: the port for jobs, the folder for packages."""
+    port = ["--dashboard-agent-listen-port", free_port()]
+    return {"head": port, "worker": [*port, "--temp-dir", str(folder / "w")]}.get(name, [])
 
 
 def make_secrets(folder: Path) -> None:
@@ -213,6 +218,8 @@ def run_job(services: Services) -> str:
         job = services.start("job", [*services.argv("job"), *FEW], stdout=out)
     status = job.wait(timeout=300)
     assert status == 0, services.log("job").read_text()[-5000:]
+    for process in services.processes("job"):  # its node, which ends with the container
+        process.kill()
     return output.read_text()
 
 

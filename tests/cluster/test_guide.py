@@ -61,7 +61,7 @@ def containers(manifest: dict[str, Any]) -> list[dict[str, Any]]:
 
 def test_rays_commands_parse() -> None:
     words = [line for line in console() if line[0] == "ray"]
-    assert {line[1] for line in words} == {"get-auth-token", "start", "status", "stop", "symmetric-run"}
+    assert {line[1] for line in words} == {"drain-node", "get-auth-token", "start", "status", "stop", "symmetric-run"}
     for _, name, *arguments in words:
         command = ray_command(name)
         if arguments:

@@ -45,6 +45,8 @@ search: {sampler: random, scheduler: none, seed: 1}
 budget: {trials: 12}
 resources: {retries: 0}
 """
+FEW = ["budget.trials=4", "training.epochs=2", "resources.workers=2"]
+"""Changes where it is not the trials that matter."""
 
 
 @dataclass
@@ -161,10 +163,10 @@ def test_the_dashboard_listens_on_loopback(place):
 
 
 def test_a_run_of_the_home_joins_it(place):
-    result = place.json("run", place.write("joins"), "--executor", "ray", "training.epochs=2")
-    assert (result["state"], result["trials"]) == ("completed", {"completed": 12})
+    result = place.json("run", place.write("joins"), "--executor", "ray", *FEW)
+    assert (result["state"], result["trials"]) == ("completed", {"completed": 4})
     texts = [log["text"] for log in place.json("logs", "joins")["logs"]]
-    assert len(texts) == 12
+    assert len(texts) == 4
     assert all(f"my temporary folder is {record(place)['scratch']}/tmp\n" in text for text in texts)
 
 
@@ -225,7 +227,7 @@ def test_code_and_data_travel_to_another_cluster_and_secrets_do_not(place, elsew
     (elsewhere.folder / "notes.txt").write_text("not needed")
     (elsewhere.folder / ".rayignore").write_text("notes.txt\n")
     file, address = elsewhere.write("far"), record(place)["dashboard"]
-    job = elsewhere.json("cluster", "submit", file, "budget.trials=2", "--address", address)
+    job = elsewhere.json("cluster", "submit", file, *FEW, "--address", address)
     assert job["new"]
     place.wait_until_completed("far")
     (log,) = place.json("logs", "far", "1")["logs"]
@@ -291,7 +293,7 @@ def sessions(there: dict[str, Any]) -> list[psutil.Process]:
 
 def test_down_leaves_no_process(place):
     """Also of a sweep that runs: it can be gone on with."""
-    place.json("cluster", "submit", place.write("cut"), "training.epochs=200")
+    place.json("cluster", "submit", place.write("cut"), "training.epochs=200", "resources.workers=1")
     there = record(place)
     pids = {pid: psutil.Process(pid).create_time() for node in there["nodes"] for pid in tree(node)}
     assert any("hpsearch run" in " ".join(psutil.Process(pid).cmdline()).replace("-m ", "") for pid in pids)

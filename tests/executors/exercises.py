@@ -49,6 +49,21 @@ class DiesOnce(Exercise):
             os.kill(os.getpid(), signal.SIGKILL)
 
 
+@dataclass
+class DiesUnbegun(Exercise):
+    """So many workers end while they are given the task."""
+
+    times: int = 1
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        assert self.folder is not None
+        deaths = len(list(self.folder.glob("death-*")))
+        if deaths < self.times:
+            (self.folder / f"death-{deaths}").touch()
+            os._exit(7)
+
+
 class ExitsAlways(Exercise):
     def misbehave(self, trial: Any, step: int) -> None:
         os._exit(7)
@@ -67,6 +82,15 @@ class Hangs(Exercise):
             if threading.current_thread() is threading.main_thread():
                 signal.signal(signal.SIGTERM, signal.SIG_IGN)
             time.sleep(3600)
+
+
+class WaitsInTheThirdStep(Exercise):
+    """Until there is a file `go` in `folder`."""
+
+    def misbehave(self, trial: Any, step: int) -> None:
+        assert self.folder is not None
+        while step == 3 and not (self.folder / "go").exists():
+            time.sleep(0.05)
 
 
 class TellsItsProcess(Exercise):

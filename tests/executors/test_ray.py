@@ -14,12 +14,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import exercises
+import psutil
 import pytest
 from bench import Bench, Steadily
+from whole import check_whole
 
 from hpsearch.controller import Controller
 from hpsearch.errors import ClusterError
-from hpsearch.events import Begun, Reported
+from hpsearch.events import Begun, Ended, Reported
 from hpsearch.trial import Pause, Stop, TrialState
 
 pytestmark = [
@@ -92,10 +94,8 @@ def own_address() -> str:
 
 def kill_tree(process: subprocess.Popen[bytes]) -> None:
     """SIGKILL for a node and all that runs on it."""
-    import psutil
-
     try:
-        family = [*psutil.Process(process.pid).children(recursive=True), psutil.Process(process.pid)]
+        family = tree(process)
     except psutil.NoSuchProcess:
         return
     for each in family:
@@ -104,6 +104,10 @@ def kill_tree(process: subprocess.Popen[bytes]) -> None:
         except psutil.NoSuchProcess:
             continue
     process.wait()
+
+
+def tree(process: subprocess.Popen[bytes]) -> list[psutil.Process]:
+    return [*psutil.Process(process.pid).children(recursive=True), psutil.Process(process.pid)]
 
 
 @pytest.fixture(scope="module")
@@ -200,6 +204,14 @@ def test_a_killed_worker_costs_an_attempt_and_nothing_else(bench):
     assert [b.from_step for b in bench.bodies(Begun) if b.attempt == 2] == [3] * 3, "goes on from the last checkpoint"
 
 
+def test_a_worker_that_is_lost_before_it_trains_costs_nothing_but_not_for_ever(bench, tmp_path):
+    history = bench.run(ray_executor(), exercises.DiesUnbegun(folder=tmp_path), trials=1, workers=1, retries=0)
+    assert [(t.state, t.attempt) for t in history] == [(TrialState.COMPLETED, 2)]
+    assert next(e.reason for e in bench.bodies(Ended)) == "its worker was lost before it began"
+    never = Bench(tmp_path / "never").run(ray_executor(), exercises.DiesUnbegun(folder=tmp_path, times=99), trials=1, workers=1, retries=0)
+    assert [(t.state, t.attempt) for t in never] == [(TrialState.FAILED, 4)]
+
+
 def test_a_node_that_is_killed_gives_its_trials_back(bench, cluster):
     """They are no failures of theirs: `retries` is 0."""
     node = cluster.start()
@@ -216,6 +228,55 @@ def test_a_node_that_is_killed_gives_its_trials_back(bench, cluster):
     again = [b for b in bench.bodies(Begun) if b.attempt == 2]
     assert len(again) == 2, "the two that were on the node"
     assert all(b.from_step > 0 for b in again)
+
+
+def drain(node: subprocess.Popen[bytes], address: str) -> None:
+    """What a cloud's notice comes to where somebody tells Ray of it."""
+    (raylet,) = (each for each in tree(node) if each.name() == "raylet")
+    (node_id,) = (word.partition("=")[2] for word in raylet.cmdline() if word.startswith("--node_id="))
+    words = ["--node-id", node_id, "--reason", "DRAIN_NODE_REASON_PREEMPTION", "--reason-message", "wanted back"]
+    deadline = ["--deadline-remaining-seconds", "60"]
+    subprocess.run([COMMAND.with_name("ray"), "drain-node", "--address", address, *words, *deadline], check=True, capture_output=True)
+
+
+@pytest.mark.timeout(600)
+def test_nodes_that_are_drained_give_their_trials_back_with_all_that_they_have_trained(bench, cluster, tmp_path):
+    """One by `ray drain-node`, the other as Ray does when a container is told to end. No failures: `retries` is 0."""
+    from hpsearch.executors import ray_cluster
+
+    nodes = [cluster.start(), cluster.start()]
+    wait_for_cpus(cluster, 10)
+    there: set[int] = set()
+    left: list[int] = []
+
+    def drain_both(_: Controller) -> None:
+        while len({body.trial for body in bench.bodies(Reported) if body.step == 2}) < 10:
+            time.sleep(0.01)
+        there.update(process.pid for node in nodes for process in tree(node))
+        drain(nodes[0], cluster.address)
+        nodes[1].terminate()
+        while len(ray_cluster.state.get_draining_nodes()) < 2:
+            time.sleep(0.1)
+        left.append(len(ray_cluster.nodes()))
+        time.sleep(2 * ray_cluster.KNOCK_S)
+        (tmp_path / "go").touch()
+
+    task = exercises.WaitsInTheThirdStep(step_s=0.5, folder=tmp_path)
+    history = bench.run(ray_executor(), task, trials=10, workers=10, retries=0, beside=drain_both)
+    assert [t.state for t in history] == [TrialState.COMPLETED] * 10
+    assert all([r["total"] for r in t.reports] == TOTAL for t in history)
+    begun = bench.bodies(Begun)
+    moved = {b.trial for b in begun if int(b.worker.partition(":")[2]) in there}
+    assert len(moved) == 4
+    ends = [e for e in bench.bodies(Ended) if e.state is TrialState.WAITING]
+    assert {(e.trial, e.reason) for e in ends} == {(trial, "its node is being drained") for trial in moved}
+    for again in (b for b in begun if b.attempt == 2):
+        assert int(again.worker.partition(":")[2]) not in there
+        assert again.from_step == max(r.step for r in bench.bodies(Reported) if (r.trial, r.attempt) == (again.trial, 1)) >= 3
+    assert sorted(b.attempt for b in begun) == [1] * 10 + [2] * 4
+    assert left == [4], "the others are no places any more"
+    for node in nodes:
+        kill_tree(node)
 
 
 def test_a_cluster_without_room_says_what_there_is(bench):
@@ -263,32 +324,6 @@ def finished(process: subprocess.Popen[str]) -> dict[str, object]:
     assert "Traceback" not in out + err
     result: dict[str, object] = json.loads(out.splitlines()[-1])
     return result
-
-
-def check_whole(folder: Path) -> None:
-    """24 trials, once each, in the ledger and in MLflow; and the ledger's decisions are what the search says again."""
-    import contextlib
-
-    from hpsearch import ledger as ledgers
-    from hpsearch.config import SweepConfig
-    from hpsearch.plan import make_plan
-    from hpsearch.search.replay import replay
-
-    with contextlib.closing(ledgers.open(f"sqlite:///{folder}/.hpsearch/ledger.db")) as ledger:
-        sweep = ledger.find("on-ray")
-        config = SweepConfig.from_json(sweep.config)
-        history = ledgers.fold(ledger, sweep.id, config.objectives)
-        assert sorted(history.trials) == list(range(24))
-        assert {str(t.state) for t in history} <= {"completed", "pruned"}
-        plan = make_plan(config)
-        assert replay(ledger.events(sweep.id), plan.search(config.budget.trials), config.objectives) == []
-    import mlflow
-
-    client = mlflow.MlflowClient(f"sqlite:///{folder}/.hpsearch/mlflow.db")
-    experiment = client.get_experiment_by_name("on-ray")
-    children = [run for run in client.search_runs([experiment.experiment_id], max_results=100) if "mlflow.parentRunId" in run.data.tags]
-    assert len(children) == 24
-    assert {run.info.status for run in children} <= {"FINISHED", "KILLED"}
 
 
 ONE_BY_ONE = ["budget.trials=12", "resources.workers=1", "winner={top: 1, seeds: 2}"]
@@ -351,7 +386,7 @@ def test_a_sweep_survives_its_driver_and_its_head(tmp_path):
         finished(command(tmp_path, anew, "resume", "on-ray", "--address", anew.address, "--json"))
     finally:
         anew.stop()
-    check_whole(tmp_path)
+    check_whole(f"sqlite:///{tmp_path}/.hpsearch/ledger.db", f"sqlite:///{tmp_path}/.hpsearch/mlflow.db", "on-ray", 24)
 
 
 def interrupt_twice(cluster: Cluster, tmp_path: Path) -> None:

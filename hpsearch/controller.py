@@ -85,14 +85,15 @@ class Rules:
     def are_spent(self, history: History, active_s: float) -> bool:
         """Whether no further trial may begin, when the sweep has been run for `active_s`.
 
-        Retries and infeasible proposals do not count; a trial's epochs count from its start.
+        Retries, re-tests and infeasible proposals do not count; a trial's epochs count from its start.
         """
+        searched = [t for t in history if t.kind is not TrialKind.RETEST]
         if self.trials is not None:
-            counted = sum(t.kind is not TrialKind.RETEST and t.state is not TrialState.INFEASIBLE for t in history)
+            counted = sum(t.state is not TrialState.INFEASIBLE for t in searched)
             if counted >= self.trials:
                 return True
         if self.total_epochs is not None:
-            promised = sum(t.step if t.state.is_terminal else t.until_step for t in history)
+            promised = sum(t.step if t.state.is_terminal else t.until_step for t in searched)
             if promised >= self.total_epochs:
                 return True
         return self.time_is_spent(active_s)
@@ -129,6 +130,7 @@ class Controller:
         rules: Rules,
         broken_constraint: Callable[[Mapping[str, Json]], str | None] = lambda _: None,
         clock: Callable[[], float] = time.monotonic,
+        retests: Callable[[History], Sequence[TrialCreated]] = lambda _: (),
     ) -> None:
         self.history = history
         self.rules = rules
@@ -138,6 +140,7 @@ class Controller:
         self._lease = lease
         self._search = search
         self._broken_constraint = broken_constraint
+        self._retests = retests
         self._clock = clock
         self._running: dict[tuple[int, int], Assignment] = {}
         self._deadlines: dict[tuple[int, int], float] = {}
@@ -183,14 +186,14 @@ class Controller:
     # ---- the five calls
 
     def next(self, place: Place) -> Assignment | Wait | Done:
-        """A trial that waits, else what the search proposes, while the budget lasts."""
+        """A trial that waits, else what the search proposes, while the budget lasts; then the re-tests of the best."""
         if self.stopping or self.failure:
             return self._idle()
         if waiting := self.history.in_state(TrialState.WAITING):
             return self._assign(waiting[0], place)
         for _ in range(MAX_INFEASIBLE_RUN):
             if self.rules.are_spent(self.history, self._active_s()):
-                return self._idle()
+                return self._after_the_search(place)
             match self._search.propose(self.history):
                 case Start() as start:
                     reason = self._broken_constraint(start.parameters)
@@ -203,7 +206,7 @@ class Controller:
                 case Wait() as wait:
                     return wait
                 case Done():
-                    return self._idle()
+                    return self._after_the_search(place)
         self.failure = f"{MAX_INFEASIBLE_RUN} proposals in a row broke a constraint ({reason}); loosen it or narrow the space"
         return self._idle()
 
@@ -249,12 +252,20 @@ class Controller:
         if self._interrupt_at_once.is_set():
             self._abort_all(Outcome(TrialState.WAITING, "interrupted"))
         if self.rules.time_is_spent(self._active_s()):
-            self._abort_all(Outcome(TrialState.CANCELLED, f"the budget's time ({self.rules.time_s:g} s) was spent"))
+            self._abort_searched(Outcome(TrialState.CANCELLED, f"the budget's time ({self.rules.time_s:g} s) was spent"))
         for key in [key for key, deadline in self._deadlines.items() if now >= deadline]:
             self._abort(key, Outcome(TrialState.TIMED_OUT, f"ran longer than its time-out of {self.rules.timeout_s:g} s"))
         return [self._running[key] for key in self._aborting if key in self._running]
 
     # ---- giving out work
+
+    def _after_the_search(self, place: Place) -> Assignment | Wait | Done:
+        """The re-tests, all committed at once, as soon as nothing runs that may be among the best."""
+        rest = self._idle()
+        if isinstance(rest, Wait) or self.stopping or not (due := self._retests(self.history)):
+            return rest
+        self._commit(*due)
+        return self._assign(self.history.in_state(TrialState.WAITING)[0], place)
 
     def _idle(self) -> Wait | Done:
         if self._running:
@@ -428,6 +439,12 @@ class Controller:
     def _abort(self, key: tuple[int, int], outcome: Outcome) -> None:
         self._aborting.setdefault(key, outcome)
         self._deadlines.pop(key, None)
+
+    def _abort_searched(self, outcome: Outcome) -> None:
+        """Re-tests come after the budget, and are no part of it."""
+        for key, assignment in self._running.items():
+            if assignment.kind is not TrialKind.RETEST:
+                self._abort(key, outcome)
 
     def _abort_all(self, outcome: Outcome) -> None:
         for key in self._running:

@@ -17,6 +17,7 @@ from hpsearch.ledger.face import Ledger, Sweep
 from hpsearch.result import values_by_metric
 from hpsearch.search.history import History, TrialRecord
 from hpsearch.trial import Json, TrialState
+from hpsearch.winner import Winner, choose
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,11 @@ class Overview:
             known = f"it has trials 0 to {len(self.history) - 1}" if len(self.history) else "it has no trial yet"
             raise InputError(f"sweep {self.sweep.name!r} has no trial {number}; {known}")
         return self.history.trials[number]
+
+    @property
+    def winner(self) -> Winner | None:
+        """What the re-tests on fresh seeds say is best; None where there were none, or they have not all ended."""
+        return choose(self.history)
 
     def counts(self) -> dict[str, int]:
         """Trials by state, those that are."""
@@ -119,6 +125,7 @@ def trial_json(seen: Overview, trial: TrialRecord, run_id: str | None) -> dict[s
         "params": dict(trial.parameters),
         "mlflow_run_id": run_id,
         "reason": trial.reason,
+        "parent": trial.parent,
     }
 
 

@@ -29,6 +29,7 @@ from hpsearch.training.hyperparameters import TRAINING_HYPERPARAMETERS
 from hpsearch.training.s3 import check_url, is_url
 from hpsearch.training.storage import probe, reason
 from hpsearch.trial import Executor, Json, Resources, TrialKind, derive_seed
+from hpsearch.winner import Retests
 
 if TYPE_CHECKING:
     from hpsearch.tasks.label_errors import LabelCheck
@@ -63,6 +64,11 @@ class Plan:
             timeout_s=config.resources.timeout,
             retries=config.resources.retries,
         )
+
+    def retests(self) -> Retests:
+        """What is trained again when the search is over."""
+        config = self.config
+        return Retests(config.winner.top, config.winner.seeds, config.search.seed, config.training.epochs)
 
     def search(self, trials: int | None) -> OptunaSearch:
         """Optuna, by the file's names. What `auto` means depends on `trials`: the sweep's budget as it was begun, however extended."""
@@ -344,7 +350,6 @@ def _check_address(address: str, executor: str) -> None:
 def _refuse_what_is_to_come(config: SweepConfig) -> None:
     """What the sweep file can say already, and nothing does yet: refused, never ignored."""
     to_come = {
-        "winner.top": config.winner.top > 0,
         "tracking.register": config.tracking.register is not None,
     }
     for key, asked in to_come.items():

@@ -9,6 +9,7 @@ from hpsearch.ledger.face import Sweep
 from hpsearch.search.history import History, TrialRecord
 from hpsearch.tracking.process import Tracked
 from hpsearch.trial import Json
+from hpsearch.winner import Winner, choose
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,6 +41,11 @@ class SweepResult:
         """The best completed trial, or the Pareto front where there are several objectives; empty where none completed."""
         return self.history.best()
 
+    @property
+    def winner(self) -> Winner | None:
+        """What the re-tests on fresh seeds say is best; None where there were none, or they have not all ended."""
+        return choose(self.history)
+
     def values(self, trial: TrialRecord) -> dict[str, float] | None:
         """A trial's objectives by metric; None before its first report."""
         return values_by_metric(self.history, trial)
@@ -59,11 +65,13 @@ class SweepResult:
 
     def to_json(self) -> dict[str, Json]:
         """DESIGN §5."""
+        winner = self.winner
         return {
             "sweep": self.sweep.name,
             "state": self.sweep.state,
             "trials": {str(state): count for state, count in self.sweep.trials.items() if count},
             "best": [{"trial": t.number, "values": self.values(t), "params": dict(t.parameters)} for t in self.best],
+            "winner": winner and winner.to_json(),
             "wall_s": round(self.wall_s, 3),
             "mlflow": {"tracking_uri": self.tracking_uri, "experiment_id": self.tracked.experiment_id, "run_id": self.tracked.run_id},
             "report": None,

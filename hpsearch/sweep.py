@@ -186,7 +186,7 @@ class _Run:
         budget = _budget_of(sweep)
         rules = self.plan.rules(budget).extended(history.extended_to)
         search = self.plan.search(budget.trials)
-        controller = Controller(self.ledger, lease, history, search, rules, self.plan.broken_constraint)
+        controller = Controller(self.ledger, lease, history, search, rules, self.plan.broken_constraint, retests=self.plan.retests().due)
         try:
             controller.open(self.plan.task.data_digest)
             controller.extend(extension)

@@ -136,7 +136,6 @@ def test_other_data_under_the_same_sweep_are_refused(place):
         (["objective.metric=val_acuracy"], ConfigError),
         (["space.hiden_units=3"], ConfigError),
         (["space.optimizer=addam"], ConfigError),
-        (["winner.top=3"], ConfigError),
         (["constraints=[{metric: parameters, max: 3}]"], ConfigError),
         (["task.data={csv: nowhere.csv, target: y}"], DataError),
     ],
@@ -217,3 +216,18 @@ def test_a_stop_ends_in_order_and_resume_finishes(place):
     done = hpsearch.sweep.resume("flowers")
     assert {str(t.state) for t in done.trials} == {"completed"}
     assert [t.step for t in done.trials] == [200] * 4
+
+
+@pytest.mark.slow
+def test_the_winner_on_digits_is_called_better_than_a_poor_baseline(place):
+    poor = "baseline=[{learning_rate: 0.0001, hidden_units: 8}]"
+    overrides = ("space.hidden_units={values: [8, 64]}", "training.epochs=6", "budget.trials=6", "winner={top: 3, seeds: 3}")
+    path = place / "poor.yaml"
+    path.write_text(FILE.replace("DATA", "digits").replace("1.0e-3", "1.0e-4"))
+    result = hpsearch.run(hpsearch.load(path, [poor, *overrides]))
+    winner = result.winner
+    assert winner is not None
+    assert winner.against is not None
+    assert winner.against.verdict == "better"
+    assert winner.chosen.test["test_accuracy"] > winner.against.baseline.test["test_accuracy"]
+    assert "better than the baseline" in winner.in_words()[1]

@@ -6,7 +6,7 @@ from hpsearch.cli.progress import counts
 from hpsearch.cli.watch import Watcher
 from hpsearch.cli.words import clean, count, number
 from hpsearch.search.history import TrialRecord
-from hpsearch.trial import TrialState
+from hpsearch.trial import TrialKind, TrialState
 
 
 class Lines(Watcher):
@@ -27,6 +27,7 @@ class Lines(Watcher):
         parts = [
             f"[{done}{f'/{wanted}' if wanted else ''}]",
             f"trial {trial.number}",
+            *([f"retest of {trial.parent}"] if trial.kind is TrialKind.RETEST else []),
             str(trial.state).replace("_", " "),
             *self._values(trial),
         ]

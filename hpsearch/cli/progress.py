@@ -141,6 +141,7 @@ def counts(trial: TrialRecord) -> bool:
 
 
 def _best(history: History, candidates: Sequence[TrialRecord]) -> TrialRecord | None:
-    """The best completed one by the first objective."""
-    rated = [(t, v) for t in candidates if t.state is TrialState.COMPLETED and (v := history.values(t)) and not math.isnan(v[0])]
+    """The best completed one by the first objective; a re-test is another measurement of one."""
+    ended = [t for t in candidates if t.state is TrialState.COMPLETED and t.kind is not TrialKind.RETEST]
+    rated = [(t, v) for t in ended if (v := history.values(t)) and not math.isnan(v[0])]
     return best_of(rated, history.objectives[0]) if rated else None

@@ -14,6 +14,7 @@ from hpsearch.cli.words import clean, count, duration, gain, number
 from hpsearch.search.history import History, TrialRecord
 from hpsearch.tracking.links import sweep_link
 from hpsearch.trial import Objective, TrialState
+from hpsearch.winner import Winner
 
 if TYPE_CHECKING:
     from hpsearch.result import SweepResult
@@ -26,9 +27,13 @@ def show_result(session: Session, result: SweepResult) -> None:
     stage = session.stage
     stage.print(_outcome(result))
     stage.print(best_text(result.history))
+    winner = result.winner
+    for text in winner_text(winner):
+        stage.print(text)
     if session.settings.quiet:
         return
-    for trial in result.best[:1] if len(result.history.objectives) == 1 else []:
+    only = result.best[:1] if len(result.history.objectives) == 1 else []
+    for trial in [winner.trial] if winner else only:
         stage.print(parameters_table(trial))
     if not result.tracked.up_to_date:
         why = f" ({result.tracked.error})" if result.tracked.error else ""
@@ -69,6 +74,18 @@ def best_text(history: History, label: str = "best: ") -> Text:
     return text.append(_against(history, best, values[0], objective))
 
 
+def winner_text(winner: Winner | None, label: str = "winner: ") -> list[Text]:
+    """What the re-tests say, and what was gained on the baseline, on one line; nothing where there is no winner."""
+    if winner is None:
+        return []
+    who, *gained = winner.in_words()
+    style = {"better": "bold green", "worse": "red"}.get(winner.against.verdict if winner.against else "", "yellow")
+    text = Text(f"{label}{clean(who)}")
+    for said in gained:
+        text.append("\n  ").append(clean(said), style=style)
+    return [text]
+
+
 def _against(history: History, best: TrialRecord, value: float, objective: Objective) -> str:
     baseline = history.baseline()
     if baseline is None or not (against := history.values(baseline)):
@@ -96,7 +113,7 @@ def parameters_table(trial: TrialRecord) -> Table:
 
 
 def _next(session: Session, result: SweepResult) -> list[tuple[str, str]]:
-    name, best = result.sweep.name, result.best[:1]
+    name, best = result.sweep.name, [result.winner.trial] if result.winner else result.best[:1]
     rows: list[tuple[str, str]] = []
     if result.finished_before:
         wanted = max(len(result.history), 1) * 2
@@ -108,7 +125,7 @@ def _next(session: Session, result: SweepResult) -> list[tuple[str, str]]:
     elif result.sweep.state == "stopped":
         rows.append(("go on", session.command("resume", name)))
     rows.append(("look", session.command("show", name)))
-    rows += [("the best", session.command("show", name, str(trial.number))) for trial in best]
+    rows += [("the winner" if result.winner else "the best", session.command("show", name, str(trial.number))) for trial in best]
     return [*rows, ("in MLflow", session.command("ui")), *_link(result)]
 
 

@@ -8,12 +8,12 @@ from rich.text import Text
 
 from hpsearch.cli.session import Session
 from hpsearch.cli.styles import sweep_state_text
-from hpsearch.cli.summary import best_text
+from hpsearch.cli.summary import best_text, winner_text
 from hpsearch.cli.tables import facts, narrowing, plain_table
 from hpsearch.cli.words import clean, duration, inline, iso, listed, number, short_names
 from hpsearch.ledger.process import describe
 from hpsearch.overview import Overview
-from hpsearch.trial import Json, TrialState
+from hpsearch.trial import Json, TrialKind, TrialState
 
 
 def show_sweeps(session: Session, sweeps: Sequence[Overview]) -> None:
@@ -58,6 +58,7 @@ def show_status(session: Session, seen: Overview) -> None:
         ("trials", listed(seen.counts()) or "none yet"),
         ("best", best_text(seen.history, label="")),
     ]
+    rows += [("winner", text) for text in winner_text(seen.winner, label="")]
     rows += [("begun", f"{iso(seen.sweep.created_ms)} ({duration(seen.age_s)} ago)")]
     session.show(facts(rows))
     running = seen.history.in_state(TrialState.RUNNING) if seen.holder else []
@@ -93,17 +94,17 @@ def _budget(seen: Overview) -> list[str]:
 
 
 def _spent(seen: Overview) -> dict[str, float]:
-    ended = [t for t in seen.history if t.state.is_terminal and t.state is not TrialState.INFEASIBLE]
+    searched = [t for t in seen.history if t.kind is not TrialKind.RETEST]
     return {
-        "trials": len(ended),
-        "epochs": sum(t.step for t in seen.history),
+        "trials": sum(t.state.is_terminal and t.state is not TrialState.INFEASIBLE for t in searched),
+        "epochs": sum(t.step for t in searched),
         "time_s": round(seen.history.active_ms / 1000, 3),
     }
 
 
 def status_json(seen: Overview) -> dict[str, Json]:
     """A sweep as `list --json` and `status --json` give it."""
-    baseline = seen.history.baseline()
+    baseline, winner = seen.history.baseline(), seen.winner
     return {
         "sweep": seen.sweep.name,
         "state": seen.state,
@@ -114,6 +115,7 @@ def status_json(seen: Overview) -> dict[str, Json]:
         "spent": _spent(seen),
         "best": [{"trial": t.number, "values": seen.values(t), "params": dict(t.parameters)} for t in seen.history.best()],
         "baseline": baseline and {"trial": baseline.number, "values": seen.values(baseline)},
+        "winner": winner and winner.to_json(),
         "created": iso(seen.sweep.created_ms),
         "ended": iso(seen.sweep.ended_ms),
     }

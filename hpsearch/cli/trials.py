@@ -11,7 +11,7 @@ from rich.text import Text
 
 from hpsearch.cli.session import Session
 from hpsearch.cli.styles import state_text, sweep_state_text
-from hpsearch.cli.summary import best_text, parameters_table
+from hpsearch.cli.summary import best_text, parameters_table, winner_text
 from hpsearch.cli.sweeps import status_json
 from hpsearch.cli.tables import facts, narrowing, plain_table, sparkline
 from hpsearch.cli.words import clean, duration, inline, moment, number, short_names
@@ -43,7 +43,7 @@ def _trials_table(seen: Overview) -> Table:
         style = "bold green" if trial.number in best else ""
         table.add_row(
             str(trial.number),
-            "" if trial.kind is TrialKind.SEARCH else str(trial.kind),
+            kind_text(trial),
             state_text(trial.state),
             str(trial.step),
             *(Text("" if v is None else number(v), style=style) for v in values),
@@ -51,6 +51,13 @@ def _trials_table(seen: Overview) -> Table:
             Text(inline(trial.parameters, names), style="dim"),
         )
     return table
+
+
+def kind_text(trial: TrialRecord) -> str:
+    """`baseline`, `retest of 17`; nothing for a trial of the search."""
+    if trial.kind is TrialKind.RETEST:
+        return f"retest of {trial.parent}"
+    return "" if trial.kind is TrialKind.SEARCH else str(trial.kind)
 
 
 def _took(trial: TrialRecord) -> str:
@@ -75,7 +82,7 @@ def show_trial(session: Session, seen: Overview, trial: TrialRecord, attempts: S
     """One trial: what it tried, how it went, why it ended."""
     log = session.home.logs / seen.sweep.name / f"trial-{trial.number:05d}.log"
     rows: list[tuple[str, str | Text]] = [
-        ("trial", Text.assemble(f"{trial.number} of ", (clean(seen.sweep.name), "bold"), f" ({trial.kind})")),
+        ("trial", Text.assemble(f"{trial.number} of ", (clean(seen.sweep.name), "bold"), f" ({kind_text(trial) or trial.kind})")),
         ("state", state_text(trial.state)),
     ]
     if trial.reason:
@@ -153,14 +160,16 @@ def _attempts_table(attempts: Sequence[Attempt]) -> Table:
 
 def show_best(session: Session, seen: Overview) -> int:
     """The best trials, with their parameters; 1 where no trial has completed."""
-    front = seen.history.best()
-    session.show(best_text(seen.history))
-    if len(front) == 1:
+    front, winner = seen.history.best(), seen.winner
+    session.show(best_text(seen.history), *winner_text(winner))
+    if winner is not None:
+        session.show("", parameters_table(winner.trial))
+    elif len(front) == 1:
         session.show("", parameters_table(front[0]))
     elif front:
         session.show("", _front_table(seen, front))
     status = status_json(seen)
-    session.result({key: status[key] for key in ("sweep", "state", "best", "baseline")})
+    session.result({key: status[key] for key in ("sweep", "state", "best", "baseline", "winner")})
     return 0 if front else 1
 
 

@@ -157,7 +157,7 @@ class DataTask(ABC, Generic[RawT]):
         return {"parameters": count}
 
     def run(self, trial: Trial) -> None:
-        """See Task. A re-test is measured on the test split too, after its last step."""
+        """See Task. A re-test is measured on the test split too, where there is one, after its last step."""
         from hpsearch.training import device, loop, precision
         from hpsearch.training.stopping import Patience
 
@@ -169,7 +169,7 @@ class DataTask(ABC, Generic[RawT]):
         with precision.multiplying(self.precision):
             learner = self.learner(trial, precision.computing(self.precision, model), data)
             measure = self.measure(trial, data, "validation")
-            examine = self.measure(trial, data, "test") if is_retest else None
+            examine = self.measure(trial, data, "test") if is_retest and len(data.inputs["test"]) else None
             loop.train(trial, learner, measure, Patience(self.objectives[0], self.patience), examine)
 
     def inputs(self, parameters: Mapping[str, Json]) -> Inputs:

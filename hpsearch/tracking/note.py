@@ -10,17 +10,25 @@ from collections.abc import Iterable, Sequence
 from hpsearch.search.history import History, TrialRecord
 from hpsearch.tracking.keys import cut, param
 from hpsearch.trial import TrialKind, TrialState
+from hpsearch.winner import Winner
 
 _MAX_ROWS = 40
 _MAX_COLUMNS = 4
 _MAX_CELL = 60
 
 
-def markdown(name: str, state: str, history: History, best: Sequence[TrialRecord]) -> str:
-    """The whole note. `best`: the best trial, or the Pareto front."""
-    return "\n\n".join(
-        part for part in (f"**{plain(name)}** is {state}.", _comparison(history, best), _states(history), _commands(name)) if part
-    )
+def markdown(name: str, state: str, history: History, best: Sequence[TrialRecord], winner: Winner | None = None) -> str:
+    """The whole note. `best`: the best trial, or the Pareto front. `winner`: of the re-tests, where there were any."""
+    parts = (f"**{plain(name)}** is {state}.", _winner(winner), _comparison(history, best), _states(history), _commands(name))
+    return "\n\n".join(part for part in parts if part)
+
+
+def _winner(winner: Winner | None) -> str:
+    """Who has won, what it gained on the baseline, and with which configuration."""
+    if winner is None:
+        return ""
+    said = "; ".join(plain(words) for words in winner.in_words())
+    return f"**Winner:** {said}.\n\n{_table(['winner', f'trial {winner.trial.number}'], _parameters([winner.trial]))}"
 
 
 def plain(text: str) -> str:

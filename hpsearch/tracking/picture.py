@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from hpsearch.diagnosis import diagnose
-from hpsearch.events import Ended, Event, Reported, Sampled, SweepClosed, SweepOpened, SweepState
+from hpsearch.events import Ended, Event, Reported, Sampled, SweepClosed, SweepOpened, SweepState, TrialCreated
 from hpsearch.ledger.face import Sweep
 from hpsearch.search.history import History, TrialRecord
 from hpsearch.tracking import note
 from hpsearch.tracking.keys import MAX_TAG, NOTE, PARENT_RUN, SWEEP_KEY, SYSTEM, TRIAL_KEY, cut, fitting_name, param, sweep_key, trial_key
 from hpsearch.trial import MLFLOW_STATUS, Json, Objective, TrialKind, TrialState
+from hpsearch.winner import choose
 
 Of: TypeAlias = int | None
 """Whose run: a trial's, by number, or the sweep's own (None), which is the parent of all others."""
@@ -58,6 +59,8 @@ class Picture:
         self.sweep = sweep
         self.key = sweep_key(sweep)
         self.history = History(objectives)
+        self.children: defaultdict[int, list[int]] = defaultdict(list)
+        """The re-tests of a trial."""
         self.state: SweepState = "created"
         self._reason: str | None = None
         self._ended_ms: int | None = None
@@ -80,11 +83,17 @@ class Picture:
         return dict(touched)
 
     def wanted(self, of: Of, parent_run: str | None) -> Wanted:
-        """How a run should be now. `parent_run`: the sweep's own run, for a trial's."""
+        """How a run should be now. `parent_run`: that of `parent`, for a trial's."""
         return self._sweep_run() if of is None else self._trial_run(self.history.trials[of], parent_run)
+
+    def parent(self, of: int) -> Of:
+        """Whose run a trial's is the child of: the sweep's; a re-test's is its origin's."""
+        return self.history.trials[of].parent
 
     def _of_sweep(self, event: Event) -> Iterator[Point]:
         match event.body:
+            case TrialCreated(trial, parent=int(parent)):
+                self.children[parent].append(trial)
             case SweepOpened():
                 self.state, self._reason, self._ended_ms = "running", None, None
             case SweepClosed(state, reason):
@@ -138,7 +147,7 @@ class Picture:
             "hpsearch.state": self.state,
             "hpsearch.reason": cut(self._reason or "", MAX_TAG),
             "hpsearch.best_trial": ", ".join(str(t.number) for t in best[:20]),
-            NOTE: cut(note.markdown(self.sweep.name, self.state, self.history, best), MAX_TAG),
+            NOTE: cut(note.markdown(self.sweep.name, self.state, self.history, best, choose(self.history)), MAX_TAG),
         }
         return Wanted(
             name=self.sweep.name,

@@ -7,7 +7,7 @@ import hashlib
 import json
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from hpsearch.errors import TrackerError
@@ -103,7 +103,7 @@ class Projector:
                     self.pending[of] = points
         self._known = {of: run.run_id for of, run in self.found.items()}
         if None in self.found:
-            self._adopt(self.found[None])
+            self._adopt(self.found)
         self._attach_at = 0.0
         self._unattached = {of for of, found in self.found.items() if of is not None and self._unattached_files(of, found)}
         self._is_sure = True
@@ -120,8 +120,9 @@ class Projector:
         """Write what is pending, then note in the ledger how far that was."""
         try:
             if None not in self.found:
-                self._adopt(self._create(None))
-            for of in [of for of in self.pending if of is not None]:
+                self._create(None)
+                self._adopt(self.found)
+            while (of := next((of for of in self.pending if of is not None), None)) is not None:
                 self._bring(of)
             self._bring(None)
         except TrackerError:
@@ -135,8 +136,10 @@ class Projector:
     def _bring(self, of: Of) -> None:
         """Make one run what it should be."""
         self._keep_lease()
+        if of is not None and (parent := self.picture.parent(of)) is not None and parent not in self.found:
+            self._bring(parent)
         found = self.found.get(of) or self._create(of)
-        wanted = self.picture.wanted(of, self.run_id)
+        wanted = self.wanted(of)
         params = {k: v for k, v in wanted.params.items() if k not in found.params}
         tags = missing_tags(found, wanted)
         if of is None and found.tags.get(CONFIG) != self._config and self._attached(found.run_id):
@@ -152,17 +155,27 @@ class Projector:
         self.pending.pop(of, None)
 
     def _create(self, of: Of) -> Found:
-        found = self.found[of] = self.runs.create(self.picture.wanted(of, self.run_id))
+        found = self.found[of] = self.runs.create(self.wanted(of))
         self._known[of] = found.run_id
         if of is not None:
             self._new[of] = found.run_id
+            self._adopt(self.picture.children[of])
         return found
 
-    def _adopt(self, parent: Found) -> None:
-        """Runs that have another parent, or none, get this one."""
-        for of, found in self.found.items():
-            if found is not parent and found.tags.get(PARENT_RUN) != parent.run_id:
+    def _adopt(self, children: Iterable[Of]) -> None:
+        """Those that have another parent than they should, or none, get the right one."""
+        for of in children:
+            if of in self.found and of in self.picture.history.trials and self.found[of].tags.get(PARENT_RUN) != self._parent_run(of):
                 self.pending.setdefault(of, [])
+
+    def _parent_run(self, of: Of) -> str | None:
+        """The run that a run is the child of, once that is there."""
+        parent = None if of is None else self.picture.parent(of)
+        return found.run_id if (found := self.found.get(parent)) else None
+
+    def wanted(self, of: Of) -> Wanted:
+        """How a run should be now."""
+        return self.picture.wanted(of, self._parent_run(of))
 
     def _attached(self, run_id: str) -> bool:
         """The sweep's configuration as a file; an artifact store that is out of reach does not hold up the rest."""

@@ -91,7 +91,7 @@ class _Sync:
             result.missing_runs += 1
             projector.pending[of] = expected
             return
-        wanted = projector.picture.wanted(of, projector.run_id)
+        wanted = projector.wanted(of)
         present = set(_as_stored(projector.runs.points(found)))
         if self._contradicts(of, found, wanted, present, expected):
             projector.runs.delete(found.run_id)

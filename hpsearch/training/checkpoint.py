@@ -62,6 +62,12 @@ class CheckpointStore:
         return saved
 
     def load(self, checkpoint: Checkpoint) -> dict[str, Any]:
+        """The state that was saved, to go on from. Raises `CheckpointError` as `read` does."""
+        state = self.read(checkpoint)
+        self._ours = [*reversed(self.earlier(checkpoint.step)), checkpoint]
+        return state
+
+    def read(self, checkpoint: Checkpoint) -> dict[str, Any]:
         """The state that was saved, its tensors on the CPU.
 
         Raises:
@@ -78,7 +84,6 @@ class CheckpointStore:
             state: dict[str, Any] = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
         except (RuntimeError, pickle.UnpicklingError) as error:
             raise CheckpointError(f"{checkpoint.uri} is no checkpoint of hpsearch: {str(error).splitlines()[0]}") from error
-        self._ours = [*reversed(self.earlier(checkpoint.step)), checkpoint]
         return state
 
     def earlier(self, step: int) -> list[Checkpoint]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
@@ -47,7 +49,7 @@ def train(trial: Trial, learner: Learner, measure: Measure, stopping: Patience |
 
     Args:
         measure: after each step.
-        examine: after the last one, too: what a search must not see.
+        examine: after the last one, too: what a search must not see. Of the step that counts, where an objective counts at its best.
     """
     model = learner.measured
     watched = activations(model)
@@ -65,8 +67,21 @@ def train(trial: Trial, learner: Learner, measure: Measure, stopping: Patience |
             if stopping is not None and (reason := stopping.observe(metrics)) is not None:
                 trial.finish(reason)
             if examine is not None and trial.is_last:
-                metrics |= _numbers(examine(model))
+                with _at_its_best(trial, metrics, learner):
+                    metrics |= _numbers(examine(model))
         trial.report(step, metrics, checkpoint=lambda: _state(learner, stopping))
+
+
+@contextmanager
+def _at_its_best(trial: Trial, metrics: Mapping[str, float], learner: Learner) -> Iterator[None]:
+    """What learns as it was at the step that counts, for a moment."""
+    if (best := trial.best_state(metrics)) is None:
+        yield
+        return
+    present = deepcopy(_state(learner, None))
+    _load(best, learner, None)
+    yield
+    _load(present, learner, None)
 
 
 def _numbers(metrics: Metrics) -> dict[str, float]:

@@ -217,6 +217,19 @@ class Trial:
         self.checkpoint = None
         return None
 
+    def best_state(self, metrics: Mapping[str, float]) -> dict[str, Any] | None:
+        """The state dict of the step that counts, by an objective `at: best`; None where the present one does, whose metrics are given."""
+        if self._best is None or self._improves(metrics):
+            return None
+        step = int(self._best["step"])
+        try:
+            saved = next(self._checkpoints.read(c) for c in self._checkpoints.earlier(step + 1) if c.step == step)
+        except (CheckpointError, StopIteration) as error:
+            print(f"the best step, {step}, cannot be gone back to ({error or 'no checkpoint'}); the last one is used", file=sys.stderr)
+            return None
+        state: dict[str, Any] = saved["state"]
+        return state if saved["of"] == self._identity() else None
+
     def _candidates(self) -> Iterator[Checkpoint]:
         if self.assignment.checkpoint is not None and self._keeps_checkpoints:
             yield self.assignment.checkpoint
@@ -285,14 +298,19 @@ class Trial:
 
     def _note_best(self, step: int, metrics: Mapping[str, float]) -> bool:
         """Whether this step is the best so far of an objective that counts at its best."""
-        objective = next((o for o in self.objectives if o.at == "best"), None)
-        if objective is None or objective.metric not in metrics:
+        if not self._improves(metrics):
             return False
-        value = metrics[objective.metric]
-        if self._best is not None and not objective.better(value, self._best["value"]):
-            return False
-        self._best = {"step": step, "value": value}
+        self._best = {"step": step, "value": metrics[self._at_best[0].metric]}
         return True
+
+    def _improves(self, metrics: Mapping[str, float]) -> bool:
+        if not self._at_best or (objective := self._at_best[0]).metric not in metrics:
+            return False
+        return self._best is None or objective.better(metrics[objective.metric], self._best["value"])
+
+    @property
+    def _at_best(self) -> list[Objective]:
+        return [objective for objective in self.objectives if objective.at == "best"]
 
     def _obey(self, answer: Answer | None, step: int, checkpoint: StateOf | None) -> None:
         if isinstance(answer, Stop):

@@ -112,6 +112,15 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
     return Finished(file, folder / "home", Processes(folder).run("run", file, "--home", folder / "home", "--json"))
 
 
+@pytest.fixture(scope="session")
+def chosen(tmp_path_factory: pytest.TempPathFactory) -> Finished:
+    """The same with re-tests."""
+    folder = tmp_path_factory.mktemp("chosen")
+    file = folder / "small.yaml"
+    file.write_text(SWEEP + "winner: {top: 2, seeds: 2}\n")
+    return Finished(file, folder / "home", Processes(folder).run("run", file, "--home", folder / "home", "--json"))
+
+
 @pytest.fixture
 def copied(finished: Finished, tmp_path: Path) -> Path:
     """The finished sweep's home, copied to be changed: `.hpsearch` of the present folder."""

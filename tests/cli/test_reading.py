@@ -44,7 +44,7 @@ def test_show_json_is_what_the_design_says(look):
     assert list(shown) == ["sweep", "trials"]
     assert [t["number"] for t in shown["trials"]] == [0, 1, 2, 3]
     assert [t["kind"] for t in shown["trials"]] == ["baseline", "search", "search", "search"]
-    keys = ["number", "kind", "state", "attempts", "values", "steps", "params", "mlflow_run_id", "reason"]
+    keys = ["number", "kind", "state", "attempts", "values", "steps", "params", "mlflow_run_id", "reason", "parent"]
     for trial in shown["trials"]:
         assert list(trial) == keys
         assert (trial["state"], trial["attempts"], trial["steps"], trial["reason"]) == ("completed", 1, 2, None)

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,8 @@ from hpsearch.config import SweepConfig
 from hpsearch.events import Begun, Reported
 from hpsearch.plan import make_plan
 from hpsearch.search.replay import replay
-from hpsearch.trial import TrialState
+from hpsearch.trial import TrialKind, TrialState
+from hpsearch.winner import contenders
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 
@@ -177,3 +179,56 @@ def test_a_worker_killed_during_the_command_costs_an_attempt_and_the_sweep_goes_
     again = [e.body for e in place.events() if isinstance(e.body, Begun) and e.body.attempt == 2]
     assert [b.trial for b in again] == [begun[-1].trial]
     assert again[0].from_step > 0, "goes on from its last checkpoint"
+
+
+RETESTED = ("budget.trials=6", "winner={top: 2, seeds: 3}", "training.epochs=30")
+
+
+def test_kills_between_re_tests_leave_exactly_as_many_as_were_asked_for(tmp_path):
+    place = Place(tmp_path / "killed")
+    for asked in (1, 3, 5):
+        process = place.start(*RETESTED)
+        _wait_for_re_tests(place, process, asked)
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+    result = place.finish(*RETESTED)
+    retests = [t for t in place.history() if t.kind is TrialKind.RETEST]
+    winner, parents = result["winner"], Counter(t.parent for t in retests)
+    assert set(parents.values()) == {3}
+    assert len(parents) == 2 + (0 not in contenders_of(place)), "the best two, and the baseline"
+    assert {t.state for t in retests} == {TrialState.COMPLETED}
+    assert [t.step for t in retests] == [30] * len(retests)
+    assert max(t.attempt for t in retests) > 1, "one of them was killed while it ran"
+    assert winner["trial"] in parents
+    check_retests_are_grandchildren(place, result)
+    check_replays_bit_for_bit(place, max(retests, key=lambda t: t.attempt).number)
+
+
+def contenders_of(place: Place) -> set[int]:
+    return {t.number for t in contenders(place.history(), 2)}
+
+
+def _wait_for_re_tests(place: Place, process: subprocess.Popen[str], begun: int) -> None:
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and process.poll() is None:
+        assigned = {e.body.trial for e in place.events() if isinstance(e.body, Begun)}
+        if assigned and sum(t.kind is TrialKind.RETEST and t.number in assigned for t in place.history()) >= begun:
+            return
+        time.sleep(0.05)
+
+
+def check_retests_are_grandchildren(place: Place, result: dict[str, object]) -> None:
+    runs = place.mlflow().search_runs([result["mlflow"]["experiment_id"]], max_results=1000)
+    by_trial = {int(r.data.tags["hpsearch.trial_key"].rpartition("/")[2]): r for r in runs if "mlflow.parentRunId" in r.data.tags}
+    for trial in place.history():
+        parent = result["mlflow"]["run_id"] if trial.parent is None else by_trial[trial.parent].info.run_id
+        assert by_trial[trial.number].data.tags["mlflow.parentRunId"] == parent
+        assert ("test_accuracy" in by_trial[trial.number].data.metrics) == (trial.kind is TrialKind.RETEST)
+
+
+def check_replays_bit_for_bit(place: Place, trial: int) -> None:
+    """In one go, though it was trained in several."""
+    command = [str(COMMAND), "replay", "killed", str(trial), "--json"]
+    done = subprocess.run(command, cwd=place.folder, capture_output=True, text=True, timeout=100, check=False)
+    replayed = json.loads(done.stdout.splitlines()[-1])
+    assert (done.returncode, replayed["same"], replayed["steps"]) == (0, True, 30), replayed

@@ -48,6 +48,25 @@ def test_only_a_re_test_sees_the_test_split_and_only_at_its_end(tmp_path, train)
     assert [{name: value for name, value in step.items() if not name.startswith("test_")} for step in tested] == searched
 
 
+def test_the_test_split_is_measured_at_the_step_that_counts(tmp_path, train):
+    """A network that over-fits is examined as it was at its best, and goes on as it is."""
+    at_best = (Objective("val_loss", "minimize", at="best"),)
+    parameters = {"learning_rate": 0.05, "hidden_units": 64}
+
+    def retested(objectives, until):
+        made = task(Source("builtin", "wine"), epochs=15, objectives=objectives)
+        made.prepare(tmp_path)
+        return train(made, parameters, until=until, kind=TrialKind.RETEST)[1]
+
+    steps = retested(at_best, 15)
+    counts = min(range(15), key=lambda i: steps[i]["val_loss"]) + 1
+    assert counts < 15, "else this shows nothing"
+    last = retested((Objective("val_loss", "minimize"),), 15)[-1]
+    there = retested((Objective("val_loss", "minimize"),), counts)[-1]
+    assert steps[-1]["test_loss"] == there["test_loss"] != last["test_loss"]
+    assert {k: v for k, v in steps[-1].items() if "test" not in k} == {k: v for k, v in last.items() if "test" not in k}
+
+
 def test_prepares_splits_standardised_on_training_alone(tmp_path):
     made = task(Source("builtin", "wine"))
     made.prepare(tmp_path)

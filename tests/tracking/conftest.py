@@ -47,16 +47,21 @@ class Story:
         self.ledger.commit(self.lease, bodies)
 
     def trial(
-        self, end: TrialState = TrialState.COMPLETED, steps: int = 3, kind: TrialKind = TrialKind.SEARCH, reason: str | None = None
+        self,
+        end: TrialState = TrialState.COMPLETED,
+        steps: int = 3,
+        kind: TrialKind = TrialKind.SEARCH,
+        reason: str | None = None,
+        parent: int | None = None,
     ) -> int:
         """A whole trial."""
-        number = self.start(kind)
+        number = self.start(kind, parent)
         for step in range(1, steps + 1):
             self.report(number, step)
         self.commit(Ended(number, 1, end, reason))
         return number
 
-    def start(self, kind: TrialKind = TrialKind.SEARCH) -> int:
+    def start(self, kind: TrialKind = TrialKind.SEARCH, parent: int | None = None) -> int:
         number = self.trials
         self.trials += 1
         parameters = {
@@ -64,7 +69,8 @@ class Story:
             "hidden": self.random.choice([[64], [64, 32]]),
             "optimizer": "adamw|<i>",
         }
-        self.commit(TrialCreated(number, kind, parameters, number, 3), Assigned(number, 1, "worker 1", 3), Begun(number, 1, "w", 0))
+        created = TrialCreated(number, kind, parameters, number, 3, parent=parent)
+        self.commit(created, Assigned(number, 1, "worker 1", 3), Begun(number, 1, "w", 0))
         return number
 
     def report(self, number: int, step: int, **metrics: float) -> None:
@@ -154,7 +160,7 @@ class Seen:
 
 
 def assert_shows(seen: Seen, story: Story) -> None:
-    """MLflow has one parent and one child a trial, and every number that the ledger has."""
+    """MLflow has one parent and one child a trial (of a re-test a child of that), and every number that the ledger has."""
     (parent,) = seen.parents()
     children = seen.children()
     history = story.history()
@@ -162,7 +168,8 @@ def assert_shows(seen: Seen, story: Story) -> None:
     at = {(e.body.trial, e.body.step): e.at_ms for e in story.ledger.events(story.sweep.id) if isinstance(e.body, Reported)}
     for number, record in history.trials.items():
         (run,) = children[number]
-        assert run.data.tags["mlflow.parentRunId"] == parent.info.run_id
+        above = parent if record.parent is None else children[record.parent][0]
+        assert run.data.tags["mlflow.parentRunId"] == above.info.run_id
         assert run.data.tags["hpsearch.state"] == record.state
         assert run.info.status == MLFLOW_STATUS[record.state]
         assert (run.info.start_time, run.info.end_time) == (record.created_ms, record.ended_ms)

@@ -9,6 +9,7 @@ import pytest
 from hpsearch.search.history import History, TrialRecord
 from hpsearch.tracking import note
 from hpsearch.trial import Objective, TrialKind, TrialState
+from hpsearch.winner import choose
 
 ACCURACY = Objective("val_accuracy", "maximize")
 SIZE = Objective("parameters", "minimize")
@@ -86,3 +87,17 @@ def test_what_users_chose_is_shown_letter_by_letter(text: str) -> None:
 
 def test_commands_are_safe_to_paste() -> None:
     assert "hpsearch show 'a; rm -rf b'" in note.markdown("a; rm -rf b", "completed", _history(), [])
+
+
+def test_the_winner_of_the_re_tests_comes_first() -> None:
+    origin, baseline = _trial(1, 0.95, learning_rate=0.01), _trial(0, 0.9, kind=TrialKind.BASELINE, learning_rate=0.001)
+    again = [
+        replace(_trial(2 + i, value, kind=TrialKind.RETEST), parent=parent)
+        for i, (parent, value) in enumerate([(1, 0.93), (1, 0.94), (1, 0.95), (0, 0.88), (0, 0.91), (0, 0.94)])
+    ]
+    history = _history(baseline, origin, *again)
+    text = note.markdown("digits", "completed", history, history.best(), choose(history))
+    shown = text.replace("\\", "")
+    assert shown.startswith("**digits** is completed.\n\n**Winner:** trial 1, val_accuracy 0.94 on average over 3 fresh seeds")
+    assert _cells(text, "winner") == ["winner", "trial 1"]
+    assert "cannot be told from the baseline's 0.91" in shown

@@ -178,8 +178,9 @@ def test_a_stopped_sweep_goes_on_under_the_same_runs(story: Any, projector: Proj
 def test_failures_before_and_after_the_work_leave_nothing_twice(
     story: Any, projector: Projector, seen: Any, check: Any, tracking_uri: str, seed: int
 ) -> None:
-    for _ in range(5):
+    for _ in range(4):
         story.trial()
+    story.trial(kind=TrialKind.RETEST, parent=2)
     open_trial = story.start()
     flaky = begin_again(projector, Flaky(tracking_uri, "digits", projector.runs._artifacts, chance=0.4, seed=seed))
     failures = 0
@@ -208,6 +209,26 @@ def test_runs_that_were_deleted_or_doubled_come_right_at_the_next_start(story: A
     catch_up(begin_again(projector))
     check(seen, story)
     assert seen.children()[2][0].info.run_id == original.info.run_id
+
+
+@pytest.mark.slow
+def test_re_tests_are_children_of_their_origin_and_follow_it_when_it_is_written_again(
+    story: Any, projector: Projector, seen: Any, check: Any
+) -> None:
+    origin = story.trial()
+    retests = [story.trial(kind=TrialKind.RETEST, parent=origin) for _ in range(2)]
+    catch_up(projector)
+    check(seen, story)
+    note = seen.parents()[0].data.tags["mlflow.note.content"]
+    assert "**Winner:** trial 0, val\\_accuracy" in note
+    assert "2 fresh seeds" in note
+    before = seen.children()[origin][0].info.run_id
+    seen.client.delete_run(before)
+    again = begin_again(projector)
+    catch_up(again)
+    check(seen, story)
+    assert {seen.children()[n][0].data.tags["mlflow.parentRunId"] for n in retests} != {before}
+    assert again.pending == {}
 
 
 @pytest.mark.slow

@@ -29,6 +29,12 @@ def delete_a_run(seen: Any, chance: random.Random) -> None:
     seen.client.delete_run(_child(seen, chance).info.run_id)
 
 
+def delete_an_origin(seen: Any, _: random.Random) -> None:
+    """Of a re-test, which then has to get another parent."""
+    for run in seen.children().get(1, [])[:1]:  # other damage may have come before
+        seen.client.delete_run(run.info.run_id)
+
+
 def delete_the_parent(seen: Any, chance: random.Random) -> None:
     seen.client.delete_run(seen.parents()[0].info.run_id)
 
@@ -65,7 +71,7 @@ def delete_the_experiment(seen: Any, chance: random.Random) -> None:
 
 
 DAMAGES: tuple[Callable[[Any, random.Random], None], ...] = (
-    delete_a_run, delete_the_parent, double_a_run, double_the_parent, wrong_status, wrong_tag, point_too_many,
+    delete_a_run, delete_an_origin, delete_the_parent, double_a_run, double_the_parent, wrong_status, wrong_tag, point_too_many,
 )  # fmt: skip
 
 
@@ -84,8 +90,10 @@ def whole(story: Any, synced: Callable[[], Synced]) -> Any:
     for step, value in enumerate((math.nan, math.inf, -math.inf), 1):
         story.report(odd, step, val_loss=value)
     story.infeasible()
+    for parent in (0, 1):
+        story.trial(kind=TrialKind.RETEST, parent=parent)
     story.close()
-    assert synced().missing_runs == 7
+    assert synced().missing_runs == 9
     return story
 
 
@@ -93,7 +101,7 @@ def test_an_empty_store_is_filled_and_then_nothing_is_left_to_do(whole: Any, syn
     check(seen, whole)
     again = synced()
     assert again.repairs == 0
-    assert (again.runs, again.points) == (7, sum(r.step * 3 for r in whole.history()) + len(best_points(seen)))
+    assert (again.runs, again.points) == (9, sum(r.step * 3 for r in whole.history()) + len(best_points(seen)))
     assert again.run_id == seen.parents()[0].info.run_id
 
 

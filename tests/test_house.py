@@ -26,6 +26,8 @@ HOMES = {
     "torch": {"models", "training", "tasks"},
     "pydantic": {"config"},
     "ruamel": {"config"},
+    "plotly": {"report"},
+    "jinja2": {"report"},
     "typer": {"cli"},
     "rich": {"cli"},
 }

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from typer.exceptions import Abort, TyperException
 
-from hpsearch.cli import changing, machine, reading, running
+from hpsearch.cli import changing, machine, reading, reporting, running
 from hpsearch.cli.guard import fail
 from hpsearch.cli.options import Home, Json, Quiet, Store, Verbose, shared
 from hpsearch.cli.session import Settings, silence, tolerate_any_text
@@ -24,6 +24,7 @@ PANELS: dict[str, dict[str, Callable[..., int | None]]] = {
         "show": reading.show,
         "best": reading.best,
         "logs": reading.logs,
+        "report": reporting.report,
         "ui": machine.ui,
     },
     "Change": {

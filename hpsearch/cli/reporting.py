@@ -1,0 +1,41 @@
+"""report, compare: pages about sweeps."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hpsearch.cli.session import Session
+from hpsearch.cli.words import clean
+
+_RENEW_S = 10
+"""How often `--watch` writes the page, and the page loads itself anew."""
+
+Output = Annotated[
+    Path | None,
+    typer.Option("--output", "-o", metavar="FILE", help="Where to write it; else into reports/ of the home.", show_default=False),
+]
+
+
+def report(
+    session: Session,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The sweep.", show_default=False)],
+    output: Output = None,
+    watch: Annotated[bool, typer.Option("--watch", help="Renew it every ten seconds until the sweep ends.")] = False,
+) -> int:
+    """Write a sweep as one HTML page that needs no network."""
+    from hpsearch.overview import reading
+    from hpsearch.report.page import write_report
+
+    with reading(session.home) as ledger:
+        path = write_report(ledger, session.home, name, output, _RENEW_S if watch else None)
+        session.show_line(clean(path))
+        while watch and ledger.holder(ledger.find(name).id, "controller") is not None:
+            session.if_interrupted = f"no longer renewed: {clean(path)}"
+            time.sleep(_RENEW_S)
+            write_report(ledger, session.home, name, output, _RENEW_S)
+    session.result({"sweep": name, "report": str(path)})
+    return 0

@@ -25,6 +25,7 @@ PANELS: dict[str, dict[str, Callable[..., int | None]]] = {
         "best": reading.best,
         "logs": reading.logs,
         "report": reporting.report,
+        "compare": reporting.compare,
         "ui": machine.ui,
     },
     "Change": {

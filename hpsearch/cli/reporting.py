@@ -39,3 +39,20 @@ def report(
             write_report(ledger, session.home, name, output, _RENEW_S)
     session.result({"sweep": name, "report": str(path)})
     return 0
+
+
+def compare(
+    session: Session,
+    names: Annotated[list[str], typer.Argument(metavar="NAME…", help="Two sweeps or more.", show_default=False)],
+    output: Output = None,
+) -> int:
+    """Several sweeps beside each other: a table, and one HTML page with their curves."""
+    from hpsearch.cli.comparison import show_comparison
+    from hpsearch.overview import reading
+    from hpsearch.report.compare import compare as compared
+    from hpsearch.report.compare import write_comparison
+
+    with reading(session.home) as ledger:
+        found = compared(ledger, names)
+    show_comparison(session, found, write_comparison(session.home, found, output))
+    return 0

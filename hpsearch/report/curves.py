@@ -13,6 +13,9 @@ from hpsearch.trial import Json, TrialState
 MOST_POINTS = 40_000
 """Of all curves of a figure together; long ones are thinned to it."""
 
+_CROWD = 200
+"""So many lines are drawn thinner."""
+
 
 def curve_plots(facts: Facts) -> Iterator[Plot]:
     """A figure for each objective; none before the first report."""
@@ -48,7 +51,8 @@ def _traces(facts: Facts, metric: str, each: int) -> Iterator[dict[str, Json]]:
     }
     for name, (trials, colour, opacity) in groups.items():
         if trials:
-            yield _lines(name, trials, metric, each, {"color": colour, "width": 1}, opacity)
+            is_crowd = len(trials) > _CROWD
+            yield _lines(name, trials, metric, each, {"color": colour, "width": 0.4 if is_crowd else 1}, opacity)
     if ends := [t for t in others if t.state is TrialState.PRUNED]:
         yield _pruned_at(ends, metric)
     if baseline is not None:
@@ -75,8 +79,9 @@ def _lines(name: str, trials: Iterable[TrialRecord], metric: str, each: int, lin
 
 
 def _pruned_at(trials: Sequence[TrialRecord], metric: str) -> dict[str, Json]:
+    size = 6 if len(trials) <= _CROWD else 3
     return {
-        "type": "scatter", "mode": "markers", "name": "pruned here", "marker": {"color": ORANGE, "size": 6, "opacity": 0.8},
+        "type": "scatter", "mode": "markers", "name": "pruned here", "marker": {"color": ORANGE, "size": size, "opacity": 0.8},
         "x": [t.step for t in trials], "y": [finite(_curve(t, metric)[-1]) for t in trials], "customdata": [t.number for t in trials],
         "hovertemplate": "trial %{customdata} was pruned after epoch %{x} at %{y}<extra></extra>",
     }  # fmt: skip

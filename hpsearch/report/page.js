@@ -69,7 +69,7 @@
   // ---- the table of trials
 
   const PORTION = 100;
-  const table = document.getElementById("trials-table");
+  const table = document.getElementById("trials-table");  // a comparison has none
   const fill = ({ columns, rows, best, largest_first: largestFirst }) => {
     const filter = document.getElementById("trials-filter");
     const told = document.getElementById("trials-told");
@@ -77,7 +77,8 @@
     const isBest = new Set(best);
     let sorted = { column: 0, descending: false };
     let most = PORTION;
-    const shown = (cell) => cell === null ? "–" : typeof cell === "number" ? String(Number(cell.toPrecision(5))) : cell;
+    const figure = (n) => n !== 0 && Math.abs(n) < 1e-3 ? String(Number(n.toPrecision(4)).toExponential()) : String(Number(n.toPrecision(5)));
+    const shown = (cell) => cell === null ? "–" : typeof cell === "number" ? (Number.isInteger(cell) ? String(cell) : figure(cell)) : cell;
     const words = rows.map((row) => row.map((cell) => cell === null ? "" : shown(cell)).join(" ").toLowerCase());
 
     const compare = (a, b) => {

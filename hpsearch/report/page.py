@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import json
 import os
@@ -19,7 +20,7 @@ from hpsearch.ledger.face import Ledger
 from hpsearch.report import contour, curves, front, parameters, progress, story, table, training, workers
 from hpsearch.report.facts import Facts
 from hpsearch.report.plot import DARK, STATE_COLOURS, Plot
-from hpsearch.report.words import day
+from hpsearch.report.words import day, duration, number
 from hpsearch.search.importance import FEWEST_TRIALS, importance
 from hpsearch.trial import Json
 
@@ -124,6 +125,8 @@ def render(
     environment = jinja2.Environment(loader=jinja2.FileSystemLoader(FOLDER), autoescape=True, undefined=jinja2.StrictUndefined)
     return environment.get_template(template).render(
         **content,
+        number=number,
+        duration=duration,
         title=title,
         policy=_policy(scripts),
         css=Markup("".join(_style())),
@@ -175,5 +178,6 @@ def replace_file(path: Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8", errors="replace")
         temporary.replace(path)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink()
         raise InputError(f"cannot write {path}: {error.strerror}; name another file with --output FILE") from error

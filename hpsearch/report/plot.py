@@ -46,11 +46,11 @@ STATE_COLOURS = {
     TrialState.RUNNING: GREEN,
     TrialState.PAUSED: GREEN,
     TrialState.WAITING: FAINT,
-    TrialState.DIVERGED: VERMILLION,
+    TrialState.DIVERGED: PURPLE,
     TrialState.FAILED: VERMILLION,
-    TrialState.OUT_OF_MEMORY: PURPLE,
+    TrialState.OUT_OF_MEMORY: INK,
     TrialState.TIMED_OUT: ORANGE,
-    TrialState.INFEASIBLE: INK,
+    TrialState.INFEASIBLE: FAINT,
     TrialState.CANCELLED: FAINT,
 }
 

@@ -16,11 +16,11 @@ _MAX_COLUMNS = 4
 _MAX_CELL = 60
 
 
-def markdown(name: str, state: str, history: History, best: Sequence[TrialRecord]) -> str:
-    """The whole note. `best`: the best trial, or the Pareto front."""
-    return "\n\n".join(
-        part for part in (f"**{plain(name)}** is {state}.", _comparison(history, best), _states(history), _commands(name)) if part
-    )
+def markdown(name: str, state: str, history: History, best: Sequence[TrialRecord], report: str | None = None) -> str:
+    """The whole note. `best`: the best trial, or the Pareto front; `report`: the link to the sweep's page, once it is there."""
+    page = f"[Open the report]({report}): every trial, what mattered, how it went." if report else ""
+    parts = (f"**{plain(name)}** is {state}.", page, _comparison(history, best), _states(history), _commands(name))
+    return "\n\n".join(part for part in parts if part)
 
 
 def plain(text: str) -> str:

@@ -58,7 +58,8 @@ def _traces(facts: Facts, metric: str, each: int) -> Iterator[dict[str, Json]]:
     if baseline is not None:
         yield _lines("baseline", [baseline], metric, 1_000, {"color": INK, "dash": "dash", "width": 2})
     if best and best != [baseline]:
-        yield _lines(f"best (trial {best[0].number})", best, metric, 1_000, {"color": GREEN, "width": 3})
+        what = "best" if len(facts.seen.history.objectives) == 1 else "on the front"
+        yield _lines(f"{what} (trial {best[0].number})", best, metric, 1_000, {"color": GREEN, "width": 3})
 
 
 def _lines(name: str, trials: Iterable[TrialRecord], metric: str, each: int, line: Json, opacity: float = 1.0) -> dict[str, Json]:

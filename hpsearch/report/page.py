@@ -86,7 +86,7 @@ def plots_of(facts: Facts) -> dict[str, list[Plot]]:
         "front": list(front.front_plots(facts)),
         "progress": list(progress.progress_plots(facts)),
         "curves": list(curves.curve_plots(facts)),
-        "importance": list(parameters.importance_plot(shares)),
+        "importance": list(parameters.importance_plot(shares, several=len(facts.seen.history.objectives) > 1)),
         "contour": list(contour.contour_plot(facts, shares)),
         "parallel": list(parameters.parallel_plot(facts, shares)),
         "slices": list(parameters.slice_plots(facts, shares)),

@@ -30,15 +30,16 @@ def axes(facts: Facts, importance: Mapping[str, float]) -> list[Axis]:
     return [Axis(name, parameters[name]) for name in names]
 
 
-def importance_plot(importance: Mapping[str, float], most: int = 25) -> Iterator[Plot]:
-    """Bars, the most important on top; nothing where it is not known."""
+def importance_plot(importance: Mapping[str, float], several: bool = False, most: int = 25) -> Iterator[Plot]:
+    """Bars, the most important on top; nothing where it is not known. `several`: objectives."""
     if not importance:
         return
     shown = list(importance.items())[:most][::-1]
     yield Plot(
         "importance",
         "Importance",
-        "How much each hyperparameter decides whether a trial is among the best tenth (PED-ANOVA); the shares sum to 100 %."
+        f"How much each hyperparameter decides whether a trial is {'near the Pareto front' if several else 'among the best tenth'} "
+        "(PED-ANOVA); the shares sum to 100 %."
         + (f" The {most} most important of {len(importance)}." if len(importance) > most else ""),
         [
             {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from hpsearch.report.facts import Facts
@@ -113,7 +113,7 @@ def tiles(facts: Facts) -> Iterator[Tile]:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One hyperparameter: its value in each trial shown, and what was searched."""
+    """One hyperparameter or objective: its value in each trial shown, and what was searched or wanted."""
 
     name: str
     values: tuple[str, ...]
@@ -122,16 +122,21 @@ class Row:
 
 
 def compared(facts: Facts) -> tuple[list[str], list[Row]]:
-    """The best (of a front the first few) beside the baseline: heads of columns, and a row for each hyperparameter."""
+    """The best (of a front the first few) beside the baseline: heads of columns, and a row for each objective and hyperparameter."""
     shown = [(f"trial {t.number}", t) for t in facts.best[:3]]
     if facts.baseline is not None:
         shown = [(head, t) for head, t in shown if t.number != facts.baseline.number] + [("baseline", facts.baseline)]
     names = [n for n in facts.seen.config.space.parameters if any(n in t.parameters for _, t in shown)]
-    rows = []
+    rows = list(_reached(facts, [t for _, t in shown]))
     for name in names:
         values = tuple(value_text(t.parameters[name]) if name in t.parameters else NONE for _, t in shown)
         rows.append(Row(name, values, searched(facts.seen.config.space.parameters[name]), len(set(values)) > 1))
     return [head for head, _ in shown], rows
+
+
+def _reached(facts: Facts, trials: Sequence[TrialRecord]) -> Iterator[Row]:
+    for i, objective in enumerate(facts.seen.history.objectives) if trials else ():
+        yield Row(objective.metric, tuple(number(facts.value(t, i)) for t in trials), objective.goal, differs=True)
 
 
 def searched(parameter: Parameter) -> str:

@@ -45,6 +45,7 @@ def test_the_winner_beside_the_baseline(after) -> None:
     heads, rows = story.compared(facts)
     assert heads == ["trial 1", "baseline"]
     shown = {row.name: (*row.values, row.searched, row.differs) for row in rows}
+    assert shown["val_accuracy"] == ("0.6", "0.5", "maximize", True)
     assert shown["momentum"] == ("0.9", "–", "0.5 to 0.99", True)
     assert shown["learning_rate"] == ("0.01", "0.01", "1e-05 to 0.1, log", False)
     assert shown["optimizer"] == ("sgd", "adamw", "adamw or sgd", True)

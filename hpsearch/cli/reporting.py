@@ -30,12 +30,17 @@ def report(
     from hpsearch.overview import reading
     from hpsearch.report.page import write_report
 
+    def is_over() -> bool:
+        return ledger.holder(ledger.find(name).id, "controller") is None
+
     with reading(session.home) as ledger:
+        is_last = not watch or is_over()  # asked before it is written: what is written then tells the end
         path = write_report(ledger, session.home, name, output, _RENEW_S if watch else None)
         session.show_line(clean(path))
-        while watch and ledger.holder(ledger.find(name).id, "controller") is not None:
-            session.if_interrupted = f"no longer renewed: {clean(path)}"
+        session.if_interrupted = f"no longer renewed: {clean(path)}"
+        while not is_last:
             time.sleep(_RENEW_S)
+            is_last = is_over()
             write_report(ledger, session.home, name, output, _RENEW_S)
     session.result({"sweep": name, "report": str(path)})
     return 0

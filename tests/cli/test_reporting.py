@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import shutil
-import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from hpsearch import ledger as ledgers
 from hpsearch.cli import reporting
+from hpsearch.report import page
 
 pytestmark = pytest.mark.slow
 
@@ -36,25 +37,24 @@ def test_a_sweep_that_is_not_there(hp, copied: Path) -> None:
 
 
 def test_watching_ends_with_the_sweep(hp, copied: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Written while the sweep runs, and once more when it has ended."""
-    monkeypatch.setattr(reporting, "_RENEW_S", 0.2)
+    """Written while the sweep runs, and once more when it has ended: also where it ends while the page is being written."""
     ledger = ledgers.open(f"sqlite:///{copied / 'ledger.db'}")
-    lease = ledger.acquire(ledger.find("small").id, "controller", ledgers.holder(), 60)
-    seen: list[str] = []
+    sweep = ledger.find("small").id
+    lease = ledger.acquire(sweep, "controller", ledgers.holder(), 60)
+    written = []
+    write_report = page.write_report
 
-    def let_go() -> None:
-        page = copied / "reports" / "small.html"
-        while '"renew_s":0.2' not in page.read_text():
-            threading.Event().wait(0.05)
-        seen.append("running")
-        ledger.release(lease)
+    def ends_meanwhile(*arguments: Any) -> Path:
+        path = write_report(*arguments)
+        written.append('"renew_s":0.1' in path.read_text())
+        if len(written) == 3:
+            ledger.release(lease)
+        return path
 
-    other = threading.Thread(target=let_go)
-    other.start()
+    monkeypatch.setattr(reporting, "_RENEW_S", 0.1)
+    monkeypatch.setattr(page, "write_report", ends_meanwhile)
     assert hp("report", "small", "--watch").code == 0
-    other.join(10)
-    assert seen == ["running"]
-    assert '"renew_s":null' in (copied / "reports" / "small.html").read_text()
+    assert written == [True, True, True, False]
     ledger.close()
 
 

@@ -74,7 +74,7 @@ def cancel(ledger: Ledger, name: str, trial: int) -> str | None:
 
 
 def delete(ledger: Ledger, home: Home, name: str) -> None:
-    """Forget a sweep: its rows, checkpoints, logs, artifacts and prepared data. What MLflow has of it stays.
+    """Forget a sweep: its rows, checkpoints, logs, artifacts, prepared data and report. What MLflow has of it stays.
 
     Raises:
         LeaseHeld: a controller runs it.
@@ -85,6 +85,7 @@ def delete(ledger: Ledger, home: Home, name: str) -> None:
     ledger.delete(sweep.id)
     for folder in (home.checkpoints, home.logs, home.outputs, home.data):
         shutil.rmtree(folder / name, ignore_errors=True)
+    home.report_of(name).unlink(missing_ok=True)
     if elsewhere is not None:
         _forget_checkpoints(name, elsewhere)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from hpsearch import ledger as ledgers
 from hpsearch.config import SweepConfig
 from hpsearch.config.home import Home, mask
 from hpsearch.errors import InputError
-from hpsearch.events import Assigned, Begun, Ended
+from hpsearch.events import Assigned, Begun, Ended, Event
 from hpsearch.ledger.face import Ledger, Sweep
 from hpsearch.result import values_by_metric
 from hpsearch.search.history import History, TrialRecord
@@ -148,18 +148,23 @@ class Attempt:
 
 def attempts_of(ledger: Ledger, sweep: Sweep, trial: int) -> list[Attempt]:
     """A trial's attempts, in order, from the sweep's events."""
-    attempts: dict[int, Attempt] = {}
-    for event in ledger.events(sweep.id):
+    return attempts_by_trial(ledger.events(sweep.id)).get(trial, [])
+
+
+def attempts_by_trial(events: Iterable[Event]) -> dict[int, list[Attempt]]:
+    """The attempts of all trials that ever had one, each trial's in order."""
+    attempts: dict[int, dict[int, Attempt]] = {}
+    for event in events:
         match event.body:
-            case Assigned() as body if body.trial == trial:
-                attempts[body.attempt] = Attempt(body.attempt, body.place)
-            case Begun() as body if body.trial == trial:
-                now = attempts[body.attempt]
+            case Assigned() as body:
+                attempts.setdefault(body.trial, {})[body.attempt] = Attempt(body.attempt, body.place)
+            case Begun() as body:
+                now = attempts[body.trial][body.attempt]
                 now.worker, now.from_step, now.begun_ms = body.worker, body.from_step, event.at_ms
-            case Ended() as body if body.trial == trial and body.attempt in attempts:
-                now = attempts[body.attempt]
+            case Ended() as body if body.attempt in attempts.get(body.trial, {}):
+                now = attempts[body.trial][body.attempt]
                 now.state, now.reason, now.ended_ms = body.state, body.reason, event.at_ms
-    return list(attempts.values())
+    return {trial: list(tries.values()) for trial, tries in attempts.items()}
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hpsearch.ledger.face import Sweep
@@ -21,6 +22,7 @@ class SweepResult:
 
     `tracking_uri` shows no password; `wall_s` is the time of this run, in seconds; `finished_before`: there was nothing left to run.
     `warnings`: what this run has found in the data; empty where it was finished before, as they were not looked at.
+    `report`: the sweep's page; None where it could not be written.
     """
 
     sweep: Sweep
@@ -30,6 +32,7 @@ class SweepResult:
     wall_s: float
     finished_before: bool = False
     warnings: tuple[str, ...] = ()
+    report: Path | None = None
 
     @property
     def trials(self) -> list[TrialRecord]:
@@ -74,7 +77,7 @@ class SweepResult:
             "winner": winner and winner.to_json(),
             "wall_s": round(self.wall_s, 3),
             "mlflow": {"tracking_uri": self.tracking_uri, "experiment_id": self.tracked.experiment_id, "run_id": self.tracked.run_id},
-            "report": None,
+            "report": str(self.report) if self.report else None,
             "warnings": list(self.warnings),
         }
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hpsearch import ledger as ledgers
@@ -26,6 +27,8 @@ from hpsearch.search.history import History
 from hpsearch.tracking.files import TrialFiles
 from hpsearch.tracking.process import ProjectorProcess, Tracked
 from hpsearch.trial import Executor, Json
+
+log = logging.getLogger(__name__)
 
 LEASE_TTL_S = 15.0
 TRACKING_PATIENCE_S = 30.0
@@ -125,7 +128,8 @@ class _Run:
         began = time.monotonic()
         extension = self._extension()
         if self.found is not None and self._is_finished(self.found, extension):
-            return self._result(self.found, self._catch_up(self.found), 0.0, finished_before=True)
+            report = self._written_report(self.found)
+            return replace(self._result(self.found, self._catch_up(self.found), 0.0, finished_before=True), report=report)
         self._refuse_if_held()
         self.plan.check_storage(self.home)
         executor = self.plan.executor(self.home)
@@ -136,8 +140,10 @@ class _Run:
             for warning in self.plan.task.warnings:
                 self.warn(warning)
             self._work(sweep, extension, executor, projector)
+            report = self._write_report(sweep)
             tracked = projector.finish(TRACKING_PATIENCE_S)
-        return self._result(self.ledger.find(sweep.name), tracked, time.monotonic() - began, self.plan.task.warnings)
+        result = self._result(self.ledger.find(sweep.name), tracked, time.monotonic() - began, self.plan.task.warnings)
+        return replace(result, report=report)
 
     def _extension(self) -> SweepExtended:
         """What the file raises of the found sweep's budget. Raises `InputError` where it changes anything else."""
@@ -204,7 +210,21 @@ class _Run:
         return ProjectorProcess.start(self.home.tracking_uri, self.home.artifacts, self.home.logs / "tracking.log")
 
     def _files(self, sweep: Sweep) -> TrialFiles:
-        return TrialFiles(self.home.outputs / sweep.name, self.home.logs / sweep.name)
+        return TrialFiles(self.home.outputs / sweep.name, self.home.logs / sweep.name, self.home.report_of(sweep.name))
+
+    def _write_report(self, sweep: Sweep) -> Path | None:
+        """The sweep's page. Whatever goes wrong in writing it, the result stands."""
+        from hpsearch.report.page import write_report
+
+        try:
+            return write_report(self.ledger, self.home, sweep.name)
+        except Exception as error:
+            log.warning("no report of sweep %r was written (%s); try again with: hpsearch report", sweep.name, error)
+            return None
+
+    def _written_report(self, finished: Sweep) -> Path | None:
+        path = self.home.report_of(finished.name)
+        return path if path.exists() else self._write_report(finished)
 
     def _catch_up(self, finished: Sweep) -> Tracked:
         """What the run that finished it could not bring to MLflow any more is brought there now."""

@@ -28,6 +28,8 @@ HOMES = {
     "s3fs": {"training"},
     "pydantic": {"config"},
     "ruamel": {"config"},
+    "plotly": {"report"},
+    "jinja2": {"report"},
     "typer": {"cli"},
     "rich": {"cli"},
 }

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from typer.exceptions import Abort, TyperException
 
-from hpsearch.cli import again, changing, cluster, machine, reading, running
+from hpsearch.cli import again, changing, cluster, machine, reading, reporting, running
 from hpsearch.cli.guard import fail
 from hpsearch.cli.options import Home, Json, Quiet, Store, Verbose, shared
 from hpsearch.cli.session import Settings, silence, tolerate_any_text
@@ -24,6 +24,8 @@ PANELS: dict[str, dict[str, Callable[..., int | None]]] = {
         "show": reading.show,
         "best": reading.best,
         "logs": reading.logs,
+        "report": reporting.report,
+        "compare": reporting.compare,
         "export": again.export,
         "replay": again.replay,
         "ui": machine.ui,

@@ -126,6 +126,7 @@ def _next(session: Session, result: SweepResult) -> list[tuple[str, str]]:
         rows.append(("go on", session.command("resume", name)))
     rows.append(("look", session.command("show", name)))
     rows += [("the winner" if result.winner else "the best", session.command("show", name, str(trial.number))) for trial in best]
+    rows += [("the report", clean(result.report))] if result.report else []
     return [*rows, ("in MLflow", session.command("ui")), *_link(result)]
 
 

@@ -71,6 +71,15 @@ class Home:
         return self.root / "outputs"
 
     @property
+    def reports(self) -> Path:
+        """Pages about sweeps; the folder is made with the first."""
+        return self.root / "reports"
+
+    def report_of(self, sweep: str) -> Path:
+        """The page of the sweep of that name."""
+        return self.reports / f"{sweep}.html"
+
+    @property
     def data(self) -> Path:
         """Data sets as they were prepared for training."""
         return self.root / "data"

@@ -2,8 +2,8 @@
 
 In, one JSON object a line:
     {"store": {"tracking_uri": …, "artifacts": … or null}}    first of all: MLflow's store, which is made if there is none
-    {"open": {"ledger_url": …, "sweep": …, "files": {"outputs": …, "logs": …} or null}}     then: the sweep to follow,
-                                                              and the folders in which its trials leave files
+    {"open": {"ledger_url": …, "sweep": …, "files": {"outputs": …, "logs": …, "report": …} or null}}
+                                                              then: the sweep to follow, and where its trials leave files
     {"finish": true}                                          write what the ledger has, and end; the end of the input says the same
 Out:
     {"experiment_id": …, "run_id": …, "seq": …, "up_to_date": …, "error": null}     after each round
@@ -185,7 +185,8 @@ def _work(inbox: Inbox, say: Say) -> None:
         create_store(uri, artifacts)
     if (opened := inbox.wait_for("open")) is not None:
         folders = opened["files"]
-        files = TrialFiles(Path(folders["outputs"]), Path(folders["logs"])) if folders else None
+        report = Path(folders["report"]) if folders and folders["report"] else None
+        files = TrialFiles(Path(folders["outputs"]), Path(folders["logs"]), report) if folders else None
         Follower(inbox, say, lambda experiment: Runs(uri, experiment, artifacts), opened["ledger_url"], opened["sweep"], files).run()
 
 

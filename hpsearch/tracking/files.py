@@ -1,7 +1,8 @@
-"""What an ended trial has left on the disk and MLflow should have: its artifacts, and its log if anything was printed."""
+"""What is on the disk and MLflow should have: of an ended trial its artifacts, and its log if anything was printed; the sweep's page."""
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -25,10 +26,11 @@ class TrialFile:
 
 @dataclass(frozen=True, slots=True)
 class TrialFiles:
-    """Of one sweep: `<outputs>/trial-00017/*` and `<logs>/trial-00017.log`."""
+    """Of one sweep: `<outputs>/trial-00017/*` and `<logs>/trial-00017.log`; and where its report is written when it has ended."""
 
     outputs: Path
     logs: Path
+    report: Path | None = None
 
     def of(self, trial: int) -> list[TrialFile]:
         """In order of their names, the log last. A trial without any costs two calls of the system."""
@@ -37,6 +39,13 @@ class TrialFiles:
         kept = [_judged(Path(entry.path), entry.stat().st_size) for entry in files[:MAX_FILES]]
         log = self.logs / f"{name}.log"
         return [*kept, *_if_any(log)]
+
+    def report_digest(self) -> str | None:
+        """Of the report as it is now; None where there is none."""
+        try:
+            return hashlib.sha256(self.report.read_bytes()).hexdigest()[:12] if self.report else None
+        except OSError:
+            return None
 
 
 def tag(files: Sequence[TrialFile]) -> str:

@@ -14,6 +14,7 @@ SWEEP_KEY = "hpsearch.sweep_key"
 TRIAL_KEY = "hpsearch.trial_key"
 CONFIG = "hpsearch.config"
 ARTIFACTS = "hpsearch.artifacts"
+REPORT = "hpsearch.report"
 PARENT_RUN = "mlflow.parentRunId"
 NOTE = "mlflow.note.content"
 

@@ -10,6 +10,8 @@ from urllib.parse import quote, urlsplit, urlunsplit
 
 HOST = "127.0.0.1"
 DEFAULT_PORT = 5000
+REPORT_FILE = "report.html"
+"""What the sweep's page is called among the artifacts of its run."""
 
 
 def experiment_link(base: str, experiment_id: str) -> str:
@@ -20,6 +22,11 @@ def experiment_link(base: str, experiment_id: str) -> str:
 def sweep_link(tracking_uri: str, experiment_id: str) -> str:
     """Where a sweep's experiment is seen: on its server, or by `hpsearch ui` on its usual port."""
     return experiment_link(server_url(tracking_uri) or f"http://{HOST}:{DEFAULT_PORT}", experiment_id)
+
+
+def report_link(experiment_id: str, run_id: str) -> str:
+    """The sweep's page among the artifacts of its run, from another place in the same UI."""
+    return f"#/experiments/{quote(experiment_id)}/runs/{quote(run_id)}/artifacts/{REPORT_FILE}?workflowType=machine_learning"
 
 
 def server_url(tracking_uri: str) -> str | None:

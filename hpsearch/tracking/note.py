@@ -17,9 +17,18 @@ _MAX_COLUMNS = 4
 _MAX_CELL = 60
 
 
-def markdown(name: str, state: str, history: History, best: Sequence[TrialRecord], winner: Winner | None = None) -> str:
-    """The whole note. `best`: the best trial, or the Pareto front. `winner`: of the re-tests, where there were any."""
-    parts = (f"**{plain(name)}** is {state}.", _winner(winner), _comparison(history, best), _states(history), _commands(name))
+def markdown(
+    name: str, state: str, history: History, best: Sequence[TrialRecord], winner: Winner | None = None, report: str | None = None
+) -> str:
+    """The whole note.
+
+    Args:
+        best: the best trial, or the Pareto front.
+        winner: of the re-tests, where there were any.
+        report: the link to the sweep's page, once it is there.
+    """
+    page = f"[Open the report]({report}): every trial, what mattered, how it went." if report else ""
+    parts = (f"**{plain(name)}** is {state}.", page, _winner(winner), _comparison(history, best), _states(history), _commands(name))
     return "\n\n".join(part for part in parts if part)
 
 

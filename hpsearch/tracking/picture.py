@@ -62,6 +62,8 @@ class Picture:
         self.children: defaultdict[int, list[int]] = defaultdict(list)
         """The re-tests of a trial."""
         self.state: SweepState = "created"
+        self.report: str | None = None
+        """The link to the sweep's page among the artifacts of its run."""
         self._reason: str | None = None
         self._ended_ms: int | None = None
         self._ended_trials = 0
@@ -147,7 +149,7 @@ class Picture:
             "hpsearch.state": self.state,
             "hpsearch.reason": cut(self._reason or "", MAX_TAG),
             "hpsearch.best_trial": ", ".join(str(t.number) for t in best[:20]),
-            NOTE: cut(note.markdown(self.sweep.name, self.state, self.history, best, choose(self.history)), MAX_TAG),
+            NOTE: cut(note.markdown(self.sweep.name, self.state, self.history, best, choose(self.history), self.report), MAX_TAG),
         }
         return Wanted(
             name=self.sweep.name,

@@ -14,7 +14,8 @@ from hpsearch.errors import TrackerError
 from hpsearch.events import Event
 from hpsearch.ledger.face import Lease, Ledger, Projection, Sweep
 from hpsearch.tracking.files import TrialFile, TrialFiles, tag
-from hpsearch.tracking.keys import ARTIFACTS, CONFIG, PARENT_RUN, TRIAL_KEY
+from hpsearch.tracking.keys import ARTIFACTS, CONFIG, PARENT_RUN, REPORT, TRIAL_KEY
+from hpsearch.tracking.links import REPORT_FILE, report_link
 from hpsearch.tracking.picture import Of, Picture, Point, Wanted, objectives_of
 from hpsearch.tracking.runs import Found, Runs
 
@@ -82,6 +83,8 @@ class Projector:
         self.add(self._ledger.events(self.sweep.id, self.picture.seq, BATCH))
         if time.monotonic() >= self._attach_at:
             _merge(self.pending, {of: [] for of in self._unattached})
+            if self.new_report() is not None:
+                _merge(self.pending, {None: []})
         if not self.pending:
             return False
         self.write()
@@ -104,6 +107,7 @@ class Projector:
         self._known = {of: run.run_id for of, run in self.found.items()}
         if None in self.found:
             self._adopt(self.found)
+            self._link_report(self.found[None])
         self._attach_at = 0.0
         self._unattached = {of for of, found in self.found.items() if of is not None and self._unattached_files(of, found)}
         self._is_sure = True
@@ -139,13 +143,10 @@ class Projector:
         if of is not None and (parent := self.picture.parent(of)) is not None and parent not in self.found:
             self._bring(parent)
         found = self.found.get(of) or self._create(of)
+        attached = self._with_sweep_files(found) if of is None else self._with_files(of, found)
         wanted = self.wanted(of)
         params = {k: v for k, v in wanted.params.items() if k not in found.params}
-        tags = missing_tags(found, wanted)
-        if of is None and found.tags.get(CONFIG) != self._config and self._attached(found.run_id):
-            tags[CONFIG] = self._config
-        elif of is not None:
-            tags |= self._with_files(of, found)
+        tags = {**missing_tags(found, wanted), **attached}
         self.runs.log(found.run_id, self.pending.get(of, []), params, tags)
         if has_other_status(found, wanted):
             self.runs.set_status(found.run_id, wanted.status, wanted.end_ms)
@@ -177,13 +178,29 @@ class Projector:
         """How a run should be now."""
         return self.picture.wanted(of, self._parent_run(of))
 
-    def _attached(self, run_id: str) -> bool:
-        """The sweep's configuration as a file; an artifact store that is out of reach does not hold up the rest."""
+    def _with_sweep_files(self, found: Found) -> dict[str, str]:
+        """Attach the sweep's configuration, and its report as it is now; gives the tags that say so."""
+        tags: dict[str, str] = {}
         with self._attaching() as may_attach:
-            if may_attach:
-                self.runs.attach(run_id, CONFIG_FILE, self.sweep.config)
-                return True
-        return False
+            if may_attach and found.tags.get(CONFIG) != self._config:
+                self.runs.attach(found.run_id, CONFIG_FILE, self.sweep.config)
+                tags[CONFIG] = self._config
+            if may_attach and self._files is not None and self._files.report and (digest := self.new_report()) is not None:
+                self.runs.attach_page(found.run_id, self._files.report, REPORT_FILE)
+                tags[REPORT] = digest
+        self._link_report(replace(found, tags={**found.tags, **tags}))
+        return tags
+
+    def new_report(self) -> str | None:
+        """The digest of a report that MLflow has not, of a sweep that has ended: while it runs, its page is out of date at once."""
+        if self._files is None or self.picture.state in ("created", "running"):
+            return None
+        digest = self._files.report_digest()
+        return None if (found := self.found.get(None)) is not None and found.tags.get(REPORT) == digest else digest
+
+    def _link_report(self, found: Found) -> None:
+        if REPORT in found.tags:
+            self.picture.report = report_link(self.runs.experiment_id or "", found.run_id)
 
     def _with_files(self, of: int, found: Found) -> dict[str, str]:
         """Attach what an ended trial has left; gives the tag that says so, which comes last: without it they are attached again."""

@@ -139,6 +139,11 @@ class Runs:
         with self._errors():
             self._client.log_artifact(run_id, str(file))
 
+    def attach_page(self, run_id: str, file: Path, name: str) -> None:
+        """A file of text as an artifact of another name, in place of an earlier one."""
+        with self._errors():
+            self._client.log_text(run_id, file.read_text(encoding="utf-8"), name)
+
     def artifacts(self, run_id: str) -> frozenset[str] | None:
         """The names of a run's artifacts; None where the artifact store is out of reach: nobody can tell."""
         try:

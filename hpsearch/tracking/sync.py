@@ -11,7 +11,8 @@ from pathlib import Path
 from hpsearch.ledger import holder
 from hpsearch.ledger.face import Ledger
 from hpsearch.tracking.files import TrialFiles
-from hpsearch.tracking.keys import ARTIFACTS, CONFIG
+from hpsearch.tracking.keys import ARTIFACTS, CONFIG, REPORT
+from hpsearch.tracking.links import REPORT_FILE
 from hpsearch.tracking.picture import Of, Point, Wanted, experiment_name
 from hpsearch.tracking.projector import BATCH, CONFIG_FILE, Projector, has_other_status, missing_tags
 from hpsearch.tracking.runs import Found, Runs
@@ -107,21 +108,22 @@ class _Sync:
         other_params = of is not None and any(found.params.get(k, v) != v for k, v in wanted.params.items())
         return bool(other_points) or other_params
 
-    def _lost_artifacts(self, of: Of, found: Found) -> str | None:
-        """The tag that says of artifacts that they are there, where one of them is not."""
+    def _lost_artifacts(self, of: Of, found: Found) -> set[str]:
+        """The tags that say of artifacts that they are there, where one of them is not."""
         if of is None:
-            tag, names = CONFIG, {CONFIG_FILE} if CONFIG in found.tags else set()
+            expected = {tag: {name} for tag, name in ((CONFIG, CONFIG_FILE), (REPORT, REPORT_FILE)) if tag in found.tags}
         else:
             is_over = self.projector.picture.history.trials[of].state.is_terminal
-            tag, names = ARTIFACTS, {file.path.name for file in self.projector.files_of(of) if is_over and file.left_out is None}
-        if not names or (present := self.projector.runs.artifacts(found.run_id)) is None:
-            return None
-        return tag if names - present else None
+            expected = {ARTIFACTS: {file.path.name for file in self.projector.files_of(of) if is_over and file.left_out is None}}
+        if not any(expected.values()) or (present := self.projector.runs.artifacts(found.run_id)) is None:
+            return set()
+        return {tag for tag, names in expected.items() if names - present}
 
     def _complete(self, of: Of, found: Found, wanted: Wanted, missing: list[Point]) -> None:
         projector, result = self.projector, self.result
-        if (lost := self._lost_artifacts(of, found)) is not None:
-            projector.found[of] = found = replace(found, tags={k: v for k, v in found.tags.items() if k != lost})
+        lost = self._lost_artifacts(of, found)
+        if lost or (of is None and projector.new_report() is not None):
+            projector.found[of] = found = replace(found, tags={k: v for k, v in found.tags.items() if k not in lost})
             result.updated += 1
             projector.pending[of] = []
         is_wrong = missing_tags(found, wanted) or has_other_status(found, wanted) or wanted.params.keys() - found.params.keys()

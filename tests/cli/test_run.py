@@ -17,7 +17,8 @@ def test_the_json_of_a_run(finished):
     assert finished.ran.code == 0
     result = finished.ran.json
     assert list(result) == ["sweep", "state", "trials", "best", "winner", "wall_s", "mlflow", "report", "warnings"]
-    assert (result["sweep"], result["state"], result["trials"], result["report"]) == ("small", "completed", {"completed": 4}, None)
+    assert (result["sweep"], result["state"], result["trials"]) == ("small", "completed", {"completed": 4})
+    assert result["report"] == str(finished.home / "reports" / "small.html")
     (best,) = result["best"]
     assert list(best) == ["trial", "values", "params"]
     assert 0 <= best["values"]["val_accuracy"] <= 1

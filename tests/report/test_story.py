@@ -1,0 +1,73 @@
+"""What is said of the winner and of the costs."""
+
+from __future__ import annotations
+
+import pytest
+import sweeps
+
+from hpsearch.report import story
+from hpsearch.report.words import duration, number, share
+from hpsearch.trial import TrialKind, TrialState
+
+BASE = TrialKind.BASELINE
+
+
+@pytest.mark.parametrize(("trials", "said"), [
+    ([], "No trial completed, so there is no best one."),
+    ([sweeps.trial(0, 0.5)], "Trial 0 reached val_accuracy 0.5."),
+    (
+        [sweeps.trial(0, 0.5, kind=BASE), sweeps.trial(1, 0.6)],
+        "Trial 1 reached val_accuracy 0.6: better than the baseline's 0.5 by 0.1 (20 %).",
+    ),
+    ([sweeps.trial(0, 0.5, kind=BASE), sweeps.trial(1, 0.4)], "The baseline won: val_accuracy 0.5."),
+    ([sweeps.trial(0, 0.5, kind=BASE, end=TrialState.FAILED), sweeps.trial(1, 0.4)], "Trial 1 reached val_accuracy 0.4."),
+])  # fmt: skip
+def test_who_won(after, trials: list, said: str) -> None:
+    assert story.verdict(after(*(body for bodies in trials for body in bodies))).headline == said
+
+
+def test_of_several_objectives_the_front(after) -> None:
+    objectives = [{"metric": "val_accuracy", "goal": "maximize"}, {"metric": "size", "goal": "minimize"}]
+    bodies = [
+        *sweeps.trial(0, 0.5, metrics={"size": 1.0}),
+        *sweeps.trial(1, 0.6, metrics={"size": 2.0}),
+        *sweeps.trial(2, 0.4, metrics={"size": 3.0}),
+    ]
+    assert story.verdict(after(*bodies, objective=objectives)).headline == "2 trials of 3 are on the Pareto front."
+
+
+def test_the_winner_beside_the_baseline(after) -> None:
+    common = {"learning_rate": 0.01, "hidden_units": 32, "num_layers": 1, "dropout": 0.0}
+    facts = after(
+        *sweeps.trial(0, 0.5, kind=BASE, parameters={**common, "optimizer": "adamw"}),
+        *sweeps.trial(1, 0.6, parameters={**common, "optimizer": "sgd", "momentum": 0.9}),
+    )
+    heads, rows = story.compared(facts)
+    assert heads == ["trial 1", "baseline"]
+    shown = {row.name: (*row.values, row.searched, row.differs) for row in rows}
+    assert shown["val_accuracy"] == ("0.6", "0.5", "maximize", True)
+    assert shown["momentum"] == ("0.9", "–", "0.5 to 0.99", True)
+    assert shown["learning_rate"] == ("0.01", "0.01", "1e-05 to 0.1, log", False)
+    assert shown["optimizer"] == ("sgd", "adamw", "adamw or sgd", True)
+
+
+def test_tiles_and_states(sixty) -> None:
+    tiles = {tile.name: (tile.value, tile.beside) for tile in story.tiles(sixty)}
+    counts = sixty.seen.counts()
+    assert tiles["trials"] == ("60", f"{counts['completed']} completed")
+    assert tiles["time"] == ("30 s", "30 s of training")
+    assert [(state, n) for state, n, _ in story.states(sixty)] == list(counts.items())
+    assert sum(percent for *_, percent in story.states(sixty)) == pytest.approx(100)
+
+
+def test_how_numbers_and_times_are_written() -> None:
+    assert [number(v) for v in (None, 12480, 0.98149, 1e-5, True)] == ["–", "12,480", "0.9815", "1e-05", "True"]
+    assert [duration(s) for s in (0.04, 9.96, 59.6, 192, 7500, 273_600)] == [
+        "0.0 s",
+        "10.0 s",
+        "1 min",
+        "3 min 12 s",
+        "2 h 5 min",
+        "3 d 4 h",
+    ]
+    assert (share(1, 3), share(1, 0)) == ("33 %", "")

@@ -262,6 +262,22 @@ def test_an_extended_sweep_chooses_again_and_trains_only_what_is_new():
     assert won(sweep).trial.parameters["x"] == max(t.parameters["x"] for t in sweep.history)
 
 
+def test_a_sweep_that_is_extended_between_re_tests_goes_on_searching_and_chooses_when_that_is_done():
+    sweep = Sweep()
+    controller = sweep.take()
+    for _ in range(7):
+        assignment = controller.next(HERE)
+        assert isinstance(assignment, Assignment)
+        sweep.train(controller, assignment)
+    controller.extend(SweepExtended(trials=10))
+    controller.abandon()
+    sweep.run()
+    history = sweep.history
+    assert sum(t.kind is not TrialKind.RETEST for t in history) == 10
+    assert {t.number for t in contenders(history, 2)} <= {parent for parent, _ in retests(history)}
+    assert set(Counter(parent for parent, _ in retests(history)).values()) == {3}
+
+
 def test_decisions_replay_with_re_tests_among_them():
     sweep = Sweep()
     sweep.run()

@@ -23,6 +23,7 @@ def test_run_ends_with_the_winner(chosen):
     assert winner["mean"] == pytest.approx(sum(winner["values"]) / 2)
     assert {"test_loss", "test_accuracy"} <= winner["test"].keys()
     assert ran.json["trials"] == {"completed": 4 + 2 * 2}, "the baseline is among the best two"
+    assert f"[4/4]  trial 4  retest of {winner['trial']}  completed" in ran.err, "re-tests do not count towards the budget"
     assert f"winner: trial {winner['trial']}, val_accuracy" in ran.err
     assert "the baseline" in ran.err.partition("winner: ")[2]
 

@@ -29,7 +29,7 @@ pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="containers' commands are for Linux"),
 ]
 
-FEW = ["budget.trials=4", "training.epochs=3", "--json"]
+FEW = ["budget.trials=4", "training.epochs=3", "winner.top=0", "--json"]
 
 
 @pytest.fixture(scope="module")
@@ -181,7 +181,7 @@ def test_a_sweep_submitted_from_outside_ends_complete(services: Services, mlflow
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN_PATH": str(token),
     }
-    changes = ["name=outside", "budget.trials=2", "training.epochs=2"]
+    changes = ["name=outside", "budget.trials=2", "training.epochs=2", "winner.top=0"]
     submit = ["hpsearch", "cluster", "submit", "outside.yaml", *changes, "--address", f"http://127.0.0.1:{services.ports['8265']}"]
     status = ["hpsearch", "cluster", "status", *submit[-2:]]
     wait_for_places(status, env=who, cwd=tmp_path)

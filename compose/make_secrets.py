@@ -18,6 +18,7 @@ PASSWORDS = (
     "database_admin_password",
     "database_hpsearch_password",
     "database_mlflow_password",
+    "database_grafana_password",
     "mlflow_password",
     "mlflow_secret_key",
     "ray_token",

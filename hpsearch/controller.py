@@ -153,12 +153,12 @@ class Controller:
         self._interrupt_at_once = threading.Event()
         self._renewal = _Renewal(ledger, lease)
 
-    def open(self, data_digest: str | None = None) -> None:
-        """Take over: what the controller before us left running waits for a new attempt, or ends as its record says."""
+    def open(self, data_digest: str | None = None, user: str | None = None) -> None:
+        """Take over, for `user`: what the controller before us left running waits for a new attempt, or ends as its record says."""
         self._renewal.start()
         self._began = self._clock()
         lost = [self._recover(record) for record in self.history.in_state(TrialState.RUNNING)]
-        self._commit(SweepOpened(self._lease.holder, data_digest), *lost)
+        self._commit(SweepOpened(self._lease.holder, data_digest, user), *lost)
         for request in self._ledger.take_requests(self._lease):
             if request.kind != "stop":  # that one was meant for the controller before us
                 self._obey(request)

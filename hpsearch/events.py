@@ -18,10 +18,14 @@ SweepState: TypeAlias = Literal["created", "running", "stopped", "completed", "f
 
 @dataclass(frozen=True, slots=True)
 class SweepOpened:
-    """A controller took the sweep and runs it (again), on the data of this digest (SHA-256; None: the task has none)."""
+    """A controller took the sweep and runs it (again), on the data of this digest (SHA-256; None: the task has none).
+
+    `user`: for whom, as the controller's machine names them; None where it has no name for them.
+    """
 
     holder: str
     data_digest: str | None = None
+    user: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

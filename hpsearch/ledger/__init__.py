@@ -6,13 +6,13 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from hpsearch.ledger.face import Lease, Ledger, Projection, Request, RequestKind, Role, Sweep
-from hpsearch.ledger.process import holder, is_dead
+from hpsearch.ledger.process import holder, is_dead, user
 
 if TYPE_CHECKING:
     from hpsearch.search.history import History
     from hpsearch.trial import Objective
 
-__all__ = ["Lease", "Ledger", "Projection", "Request", "RequestKind", "Role", "Sweep", "fold", "holder", "is_dead", "open"]
+__all__ = ["Lease", "Ledger", "Projection", "Request", "RequestKind", "Role", "Sweep", "fold", "holder", "is_dead", "open", "user"]
 
 _CHUNK = 10_000
 

@@ -1,11 +1,14 @@
-"""Who holds a lease: the name of a process that another one can tell dead from alive."""
+"""Who holds a lease: the name of a process that another one can tell dead from alive; and for whom."""
 
 from __future__ import annotations
 
+import getpass
 import os
 import socket
 import uuid
 from pathlib import Path
+
+from hpsearch.ledger.codec import clean
 
 _SEPARATOR = "/"
 _UNKNOWN = "-"
@@ -15,6 +18,14 @@ def holder() -> str:
     """This process, as `host/boot id/pid namespace/pid/start time`; what cannot be known is `-`."""
     pid = os.getpid()
     return _SEPARATOR.join((*_machine(), str(pid), _started(pid) or _UNKNOWN))
+
+
+def user() -> str | None:
+    """Whom this process runs for; None where the system has no name for them, as in a container with a user id of its own."""
+    try:
+        return clean(getpass.getuser())
+    except (KeyError, ImportError, OSError):
+        return None
 
 
 def is_dead(holder: str) -> bool:

@@ -83,7 +83,7 @@ class Services:
         return re.sub(r"(?<![\d.])\d{4}(?!\d)", lambda found: ports.get(found[0], found[0]), text.replace("0.0.0.0", "127.0.0.1"))
 
     def _paths(self, name: str) -> dict[str, Path]:
-        paths = {"/run/secrets": self.folder / "secrets", **IMAGE_FOLDERS}
+        paths = {"/tmp": self.folder / "tmp" / name, "/run/secrets": self.folder / "secrets", **IMAGE_FOLDERS}
         for volume in self.services[name].get("volumes", []):
             source, inside = volume.split(":")[:2]
             paths[inside] = ROOT / source if source.startswith("./") else self.folder / "volumes" / source

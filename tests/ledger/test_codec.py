@@ -13,9 +13,9 @@ import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hpsearch.events import Assigned, Ended, Measured, Reported, Sampled, SweepClosed, TrialCreated
+from hpsearch.events import Assigned, Ended, Measured, Reported, Sampled, SweepClosed, SweepOpened, TrialCreated
 from hpsearch.ledger import Ledger
-from hpsearch.ledger.codec import clean, dumps, loads
+from hpsearch.ledger.codec import EventRow, clean, decode, dumps, encode, loads
 from hpsearch.ledger.connect import connect
 from hpsearch.trial import Checkpoint, SearchState, TrialKind, TrialState
 
@@ -131,3 +131,10 @@ def test_dashboards_read_metrics_that_are_not_finite(sql: Ledger, store_url: str
         read = [float(x) for x in connection.execute(sa.text(f"SELECT {cast} FROM reports ORDER BY seq")).scalars()]
     engine.dispose()
     assert same(read, losses)
+
+
+def test_what_was_written_before_an_event_had_a_field_is_read() -> None:
+    old = EventRow("sweep_opened", None, '{"holder":"h"}', None)
+    assert decode(old) == SweepOpened("h")
+    assert encode(SweepOpened("h")) == old
+    assert json.loads(encode(SweepOpened("h", user="ada")).payload) == {"holder": "h", "user": "ada"}

@@ -236,7 +236,7 @@ class TestSequence:
         checkpoint = Checkpoint("file:///checkpoints/0", "ab" * 32, 2)
         state = SearchState({"rungs": [1, 2]}, {"order": {"b": 1, "a": None}})
         said = [
-            SweepOpened("host/boot/pid"),
+            SweepOpened("host/boot/pid", "ab" * 32, "ada"),
             SweepExtended(trials=80),
             created(0, parent=None, parameters={"z": [1, 2.0], "a": {"n": None}}, proposed=True, search_state=state),
             created(1, kind=TrialKind.RETEST, parent=0, state=TrialState.INFEASIBLE, reason="parameters 3 > 2"),

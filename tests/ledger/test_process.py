@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from hpsearch.ledger import process
-from hpsearch.ledger.process import describe, holder, is_dead
+from hpsearch.ledger.process import describe, holder, is_dead, user
 
 PRINT_HOLDER = "from hpsearch.ledger import holder; import sys; print(holder(), flush=True); sys.stdin.read()"
 
@@ -87,3 +87,28 @@ def test_without_proc_the_network_card_names_the_machine(other: subprocess.Popen
     monkeypatch.setattr(process.uuid, "getnode", lambda: made_up)
     assert holder() == f"{socket.gethostname()}/-/-/{os.getpid()}/-"
     assert not is_dead(f"{socket.gethostname()}/-/-/{other.pid}/-")
+
+
+def ask_for_user(uid: int, environment: dict[str, str]) -> str:
+    """What another process says that goes on as that user id, with nothing else in its environment that could name a user."""
+    words = [sys.executable, "-c", f"import os; from hpsearch.ledger import user; os.setuid({uid}); print(repr(user()))"]
+    known = {name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ}
+    return subprocess.run(words, env=known | environment, capture_output=True, text=True, check=True).stdout.strip()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="user ids are POSIX's")
+def test_the_user_has_the_systems_name() -> None:
+    import pwd
+
+    assert ask_for_user(os.geteuid(), {}) == repr(pwd.getpwuid(os.geteuid()).pw_name)
+    assert ask_for_user(os.geteuid(), {"LOGNAME": "ada"}) == "'ada'"
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="only root can be somebody without a name")
+def test_a_user_without_a_name_is_none() -> None:
+    assert ask_for_user(54_321, {}) == "None"
+
+
+def test_the_name_of_a_user_is_taken_by_every_database(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOGNAME", os.fsdecode(b"ad\xe4"))
+    assert user() == "ad?"

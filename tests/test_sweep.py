@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import getpass
 import threading
 import time
 from pathlib import Path
@@ -60,6 +61,7 @@ def test_a_sweep_runs_to_its_budget_and_can_be_looked_at(place):
     assert list(table["state"]) == ["completed"] * 4
     assert set(table["params.hidden_units"]) <= {4, 8}
     assert result.tracked.up_to_date
+    assert events(place)[0].body.user == getpass.getuser()
     assert {p.name for p in place.iterdir()} == {"flowers.yaml", ".hpsearch"}, "nothing else is written anywhere"
 
 

@@ -28,6 +28,7 @@ from hpsearch.errors import ClusterError, InputError, LeaseHeld
 from hpsearch.executors import ray_local
 from hpsearch.executors.ray_local import LocalCluster
 from hpsearch.executors.ray_reach import carried, check_reachable, kept_back
+from hpsearch.ledger import user
 
 if TYPE_CHECKING:
     from ray.job_submission import JobSubmissionClient
@@ -250,7 +251,14 @@ def _there(head: Head, config: SweepConfig, file: Path, home: Home, more: str) -
     files = travelling(folder, home)
     check_travels(config, file.name, files)
     demands = "".join(f"{_demand(name)}; " for name in kept_back(home))
-    return Parcel(f"{demands}python -m hpsearch run {shlex.quote(file.name)} {more}", folder, files, carried(home))
+    settings = carried(home) | _submitter()
+    return Parcel(f"{demands}python -m hpsearch run {shlex.quote(file.name)} {more}", folder, files, settings)
+
+
+def _submitter() -> dict[str, str]:
+    """The variable that names a user on every system: the job's own would be that of the head."""
+    name = user()
+    return {} if name is None else {"LOGNAME": name}
 
 
 def _demand(name: str) -> str:

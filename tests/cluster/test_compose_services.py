@@ -180,6 +180,7 @@ def test_a_sweep_submitted_from_outside_ends_complete(services: Services, mlflow
         "PYTHONPATH": str(ROOT),
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN_PATH": str(token),
+        "LOGNAME": "ada",
     }
     changes = ["name=outside", "budget.trials=2", "training.epochs=2", "winner.top=0"]
     submit = ["hpsearch", "cluster", "submit", "outside.yaml", *changes, "--address", f"http://127.0.0.1:{services.ports['8265']}"]
@@ -198,6 +199,9 @@ def test_a_sweep_submitted_from_outside_ends_complete(services: Services, mlflow
     password = secret(services, "mlflow_password")
     code, _ = mlflow.get("/api/2.0/mlflow/experiments/get-by-name?experiment_name=outside", password)
     assert code == 200
+    with psycopg.connect(secret(services, "hpsearch_store").replace("+psycopg", "")) as connection:
+        users = "SELECT payload ->> 'user' FROM events JOIN sweeps ON sweep = id WHERE name = 'outside' AND kind = 'sweep_opened'"
+        assert connection.execute(users).fetchall() == [("ada",)]
 
 
 def wait_for_places(words: list[str], **options: Any) -> None:

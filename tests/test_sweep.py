@@ -14,6 +14,7 @@ import hpsearch
 from hpsearch import ledger as ledgers
 from hpsearch.controller import Controller
 from hpsearch.errors import ConfigError, DataError, InputError, LeaseHeld
+from hpsearch.events import SweepOpened
 from hpsearch.plan import Plan
 from hpsearch.tracking.process import ProjectorProcess
 
@@ -61,7 +62,7 @@ def test_a_sweep_runs_to_its_budget_and_can_be_looked_at(place):
     assert list(table["state"]) == ["completed"] * 4
     assert set(table["params.hidden_units"]) <= {4, 8}
     assert result.tracked.up_to_date
-    assert events(place)[0].body.user == getpass.getuser()
+    assert [event.body.user for event in events(place) if isinstance(event.body, SweepOpened)] == [getpass.getuser()]
     assert {p.name for p in place.iterdir()} == {"flowers.yaml", ".hpsearch"}, "nothing else is written anywhere"
 
 

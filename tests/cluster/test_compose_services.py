@@ -7,6 +7,7 @@ import http.client
 import importlib.util
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -263,6 +264,18 @@ def test_each_role_opens_its_own_database_alone(services: Services) -> None:
                 psycopg.connect(url, dbname=database)
         with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
             psycopg.connect(url, password="guessed")
+
+
+def test_grafana_opens_the_ledger_alone_and_with_its_password(services: Services) -> None:
+    url = re.sub(r"//[^@]*@", "//grafana@", secret(services, "hpsearch_store").replace("+psycopg", ""))
+    password = secret(services, "database_grafana_password")
+    with psycopg.connect(url, password=password) as connection:
+        assert connection.execute("SELECT current_user, current_database()").fetchone() == ("grafana", "hpsearch")
+    for database in ("mlflow", "postgres"):
+        with pytest.raises(psycopg.OperationalError, match="permission denied for database"):
+            psycopg.connect(url, password=password, dbname=database)
+    with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
+        psycopg.connect(url, password="guessed")
 
 
 def test_postgres_asks_for_a_password_on_its_socket_too(services: Services) -> None:

@@ -74,6 +74,12 @@ def test_no_password_is_in_the_files() -> None:
     assert compose["prometheus"]["secrets"] == ["mlflow_password"]
 
 
+def test_grafana_leaves_the_data_sources_of_its_image_alone() -> None:
+    """It would unload those that have a newer release, and could not write that into an image that is only read (grafana#132528)."""
+    grafana = read("compose.yaml")["services"]["grafana"]
+    assert grafana["environment"]["GF_PLUGINS_PREINSTALL_DISABLED"] == "true"
+
+
 def test_what_the_sources_and_prometheus_name_can_be_reached() -> None:
     services = read("compose.yaml")["services"]
 

@@ -24,10 +24,10 @@ PANELS: dict[str, dict[str, Callable[..., int | None]]] = {
         "show": reading.show,
         "best": reading.best,
         "logs": reading.logs,
-        "report": reporting.report,
-        "compare": reporting.compare,
         "export": again.export,
         "replay": again.replay,
+        "report": reporting.report,
+        "compare": reporting.compare,
         "ui": machine.ui,
     },
     "Change": {

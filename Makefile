@@ -25,9 +25,10 @@ sweep: setup
 test: setup
 	$(PYTEST) -m "not cluster"
 
-# One after another: each starts a cluster of its own.
+# One file after another, each in a process of its own: it starts a cluster, whose token Ray reads once a process.
 test-cluster: setup
-	$(BIN)/python -m pytest -m cluster
+	@failed=0; for file in $$(grep -rl 'mark\.cluster' tests --include='test_*.py' | sort); do \
+	  $(BIN)/python -m pytest -q -m cluster $$file || failed=1; done; exit $$failed
 
 test-gpu: setup
 	@$(BIN)/python -c 'import sys, torch; sys.exit(not torch.cuda.is_available())' || { echo "torch sees no GPU here" >&2; exit 1; }

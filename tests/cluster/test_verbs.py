@@ -30,6 +30,8 @@ import csv, os, pathlib, time
 def train(trial):
     here = pathlib.Path(__file__).parent
     points = list(csv.reader((here / "points.csv").open()))
+    while (here / ".hold").exists():
+        time.sleep(0.1)
     for step in trial.steps():
         time.sleep(0.4)
         print(f"trial {trial.number} step {step}: {len(points)} points, beside me {sorted(each.name for each in here.iterdir())}")
@@ -172,6 +174,7 @@ def test_a_run_of_the_home_joins_it(place):
 
 def test_a_submitted_sweep_goes_on_when_its_terminal_is_closed(place):
     file = place.write("alone")
+    (place.folder / ".hold").touch()
     job = place.json("cluster", "submit", file)
     assert (job["new"], job["sweep"]) == (True, "alone")
     again = place.json("cluster", "submit", file)
@@ -180,6 +183,7 @@ def test_a_submitted_sweep_goes_on_when_its_terminal_is_closed(place):
     assert other.code == 4
     assert f"runs sweep 'alone' with another configuration, as job {job['job']}" in other.err
     check_where_trials_are(place)
+    (place.folder / ".hold").unlink()
     seen = place.wait_until_completed("alone")
     assert seen["trials"] == {"completed": 12}
     for number, log in enumerate(place.json("logs", "alone")["logs"]):

@@ -226,6 +226,13 @@ def test_a_sweep_without_a_trial_has_a_page(home: Home) -> None:
     assert seen.json("page")["plots"] == {}
 
 
+def test_curves_are_shown_before_a_trial_has_completed(after) -> None:
+    seen = Parsed(page.html_of(after(*sweeps.trial(0, 0.1, 0.2)[:-1]), Path("nowhere")))
+    assert "curves-0" in seen.json("page")["plots"]
+    assert ("section", "progress") in [(tag, attributes.get("id")) for tag, attributes in seen.tags]
+    assert "#progress" in [attributes.get("href") for _, attributes in seen.tags]
+
+
 def test_no_password_of_the_sweep_file_is_shown(after) -> None:
     facts = after(storage="s3://ada:secret@bucket/x")
     assert "secret" not in page.html_of(facts, Path("nowhere"))

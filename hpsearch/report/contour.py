@@ -89,14 +89,16 @@ def smoothed(
 
     Reference: Nadaraya, "On Estimating Regression", Theory of Probability and its Applications 9 (1964).
     """
-    away_x = _away(at_x, x, x_is_choice)[None, :, :]
-    away_y = _away(at_y, y, y_is_choice)[:, None, :]
-    squared = away_x + away_y  # (rows, columns, trials), in widths
+    away_x = _away(at_x, x, x_is_choice)
+    return np.array([_row(away_x + away_y, values) for away_y in _away(at_y, y, y_is_choice)])  # all at once would be large
+
+
+def _row(squared: NDArray[np.float64], values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The means of one row from squared distances (columns, trials), in widths of the kernel."""
     weights = np.exp(-squared / 2)
-    total = weights.sum(axis=2)
     with np.errstate(invalid="ignore", divide="ignore"):
-        mean: NDArray[np.float64] = (weights @ values) / total
-    mean[squared.min(axis=2) > _FARTHEST**2] = np.nan
+        mean: NDArray[np.float64] = (weights @ values) / weights.sum(axis=1)
+    mean[squared.min(axis=1) > _FARTHEST**2] = np.nan
     return mean
 
 

@@ -107,7 +107,9 @@ class Facts:
             return list(trials)
         sign = -1 if self.seen.history.objectives[0].goal == "maximize" else 1
         ranked = sorted(trials, key=lambda t: (sign * v if (v := self.value(t)) is not None and v == v else float("inf"), t.number))
-        best = {t.number: t for t in (*self.best[: most // 3], *ranked[: most // 3])}
+        winners = {t.number for t in self.best}
+        front = [t for t in trials if t.number in winners]
+        best = {t.number: t for t in (*front[: most // 3], *ranked[: most // 3])}
         others = [t for t in trials if t.number not in best]
         room = most - len(best)
         chosen = [others[i * len(others) // room] for i in range(room)]
@@ -115,7 +117,7 @@ class Facts:
 
     @property
     def busy_s(self) -> float:
-        """What all attempts took together, in seconds: from the begin of each, or of its assignment, to its end."""
+        """What all attempts took together, in seconds, from the begin of each to its end."""
         return sum((a.ended_ms - a.begun_ms) / 1000 for tries in self.attempts.values() for a in tries if a.begun_ms and a.ended_ms)
 
     @property

@@ -99,7 +99,7 @@ def plots_of(facts: Facts) -> dict[str, list[Plot]]:
 def _has(section: str, content: Mapping[str, Any]) -> bool:
     plots = content["plots"]
     wanted = {
-        "progress": bool(plots["progress"]),
+        "progress": bool(plots["progress"] or plots["curves"]),
         "mattered": bool(plots["parallel"] or plots["slices"]),
         "training": bool(plots["training"] or content["findings"] or content["pictures"]),
         "workers": bool(plots["timeline"] or content["failures"]),

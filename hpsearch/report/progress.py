@@ -29,7 +29,8 @@ def progress_plots(facts: Facts) -> Iterator[Plot]:
     for i, objective in enumerate(facts.seen.history.objectives):
         if not (steps := list(best_so_far(facts, i))):
             continue
-        trials = [(place, t) for place, t in enumerate(facts.ended, 1) if t.state is TrialState.COMPLETED]
+        rivals = {t.number for t in facts.rated if t.state is TrialState.COMPLETED}
+        trials = [(place, t) for place, t in enumerate(facts.ended, 1) if t.number in rivals]
         shown = {t.number for t in facts.some([t for _, t in trials])}
         marks = [(place, t) for place, t in trials if t.number in shown]
         scale = robust_range([facts.value(t, i) for _, t in trials], objective.goal)

@@ -13,6 +13,7 @@
     observations.py    the past as a Gaussian process can use it
     view.py            what Optuna sees during one call, and what it wrote
     replay.py          every recorded decision, asked again
+    importance.py      which hyperparameters decide whether a trial is among the best
 
 Importing this room imports neither Optuna nor torch.
 """

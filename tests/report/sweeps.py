@@ -124,3 +124,61 @@ def trial(number: int, *values: float, kind: TrialKind = TrialKind.SEARCH, end: 
         *reports,
         Ended(number, 1, end, more.get("reason")),
     ]
+
+
+PARAMETERS = (
+    {"min": 0.0, "max": 1.0}, {"min": 1e-9, "max": 1e9, "log": True}, {"min": 1, "max": 3}, {"min": 1, "max": 100_000, "log": True},
+    {"values": ["a", [1, 2], None, True, 3.5]}, {"values": list(range(200))}, {"min": 0.0, "max": 1.0, "step": 0.25},
+)  # fmt: skip
+
+
+def wild(seed: int) -> MemoryLedger:
+    """A ledger with a sweep `wild` of any space, in which anything has happened."""
+    chance = random.Random(seed)
+    space: dict[str, Any] = {f"p{i}": chance.choice(PARAMETERS) for i in range(chance.choice([0, 1, 2, 3, 30]))}
+    objectives = [
+        {"metric": "val_accuracy", "goal": "maximize", "at": chance.choice(["last", "best"])},
+        {"metric": "val_loss", "goal": "minimize"},
+        {"metric": "size", "goal": "maximize"},
+    ]
+    ledger, clock = a_ledger()
+    asked = config("wild", space={**space, "fixed": 3}, baseline=[], objective=objectives[: chance.choice([1, 1, 2, 3])])
+    lease = ledger.acquire(ledger.create("wild", asked, []).id, "controller", "somebody", 3600)
+    ledger.commit(lease, [SweepOpened("somebody")])
+    for number in range(chance.choice([0, 1, 2, 12, 40])):
+        for body in anything(number, {name: anywhere(chance, parameter) for name, parameter in space.items()}, chance):
+            ledger.commit(lease, [body])
+            clock.now_ms += chance.randrange(1000)
+    ledger.release(lease)
+    return ledger
+
+
+def anywhere(chance: random.Random, parameter: dict[str, Any]) -> Any:
+    if "values" in parameter:
+        return chance.choice(parameter["values"])
+    if "step" in parameter:
+        return chance.randrange(5) * 0.25
+    if isinstance(parameter["min"], int):
+        return chance.randint(parameter["min"], parameter["max"])
+    return 10 ** chance.uniform(-9, 9) if parameter.get("log") else chance.uniform(0, 1)
+
+
+def anything(number: int, parameters: dict[str, Any], chance: random.Random) -> Iterator[Body]:
+    """A trial that goes as far as it goes, with metrics that may be any number or missing."""
+    kind = chance.choice([TrialKind.SEARCH] * 5 + [TrialKind.BASELINE, TrialKind.RETEST])
+    end = chance.choice([S.COMPLETED] * 6 + [state for state in S if state is not S.COMPLETED])
+    if end is S.INFEASIBLE:
+        yield TrialCreated(number, kind, parameters, number, 20, end, "parameters: 9 > 5")
+        return
+    yield TrialCreated(number, kind, parameters, number, 20)
+    if end is S.WAITING:
+        return
+    yield Assigned(number, 1, f"worker-{number % 3}", 20)
+    if chance.random() < 0.9:
+        yield Begun(number, 1, "host", 0)
+        odd = [math.nan, math.inf, -math.inf, 1e308, -1e308, 0.0]
+        for step in range(1, chance.randint(1, 7)):
+            metrics = {name: chance.choice([chance.random(), 0.5, *odd]) for name in ("val_accuracy", "val_loss", "train_loss", "size")}
+            yield Reported(number, 1, step, {name: value for name, value in metrics.items() if chance.random() < 0.9}, 0.1)
+    if end is not S.RUNNING:
+        yield Ended(number, 1, end, chance.choice([None, "", "\n", "x 1"]))

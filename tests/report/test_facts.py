@@ -38,6 +38,12 @@ def test_what_pruning_saved(after) -> None:
     assert (facts.epochs_saved, facts.epochs) == (32, 28)
 
 
+def test_only_trials_that_were_asked_for_are_shown(sixty) -> None:
+    """The best of all is not among those that cannot be drawn: a trial without momentum has no place on its axis."""
+    without_best = [t for t in sixty.rated if t.number != sixty.best[0].number]
+    assert {t.number for t in sixty.some(without_best, 12)} <= {t.number for t in without_best}
+
+
 @pytest.mark.parametrize("most", [1, 7, 30, 60, 100])
 def test_of_many_trials_the_best_are_shown(sixty, most: int) -> None:
     shown = sixty.some(sixty.rated, most)

@@ -15,6 +15,7 @@ from hpsearch.report.axis import Axis
 from hpsearch.report.facts import Facts
 from hpsearch.report.page import plots_of
 from hpsearch.report.plot import Plot, letters, robust_range
+from hpsearch.report.table import trial_table
 from hpsearch.search.importance import importance
 from hpsearch.space import Categorical, Float, Int
 from hpsearch.trial import TrialKind, TrialState
@@ -59,6 +60,17 @@ def test_best_so_far_is_the_ledgers(sixty: Facts) -> None:
     assert trace(over_time, "best so far")["x"][-1] == 30
     baseline = sixty.seen.history.trials[0].reports[-1]["val_accuracy"]
     assert trace(over_trials, "baseline")["y"] == pytest.approx([baseline, baseline], rel=1e-5)
+
+
+def test_a_retest_is_no_rival(after) -> None:
+    """Another measurement of the same configuration is neither the best so far nor a dot; it has a row and its time."""
+    facts = after(*sweeps.trial(0, 0.5), *sweeps.trial(1, 0.9, kind=TrialKind.RETEST), *sweeps.trial(2, 0.6))
+    assert [(place, value) for place, _, value in progress.best_so_far(facts)] == [(1, 0.5), (3, 0.6)]
+    over_trials, _ = progress.progress_plots(facts)
+    assert trace(over_trials, "trials")["customdata"] == [0, 2]
+    (plot,) = curves.curve_plots(facts)
+    assert {n for t in plot.data for n in t["customdata"] if n is not None} == {0, 2}
+    assert len(trial_table(facts)["rows"]) == 3
 
 
 def test_every_report_of_every_trial_is_in_the_curves(sixty: Facts) -> None:

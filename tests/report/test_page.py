@@ -11,6 +11,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import plotly.graph_objects as go
 import pytest
 import sweeps
 
@@ -225,9 +226,25 @@ def test_a_sweep_without_a_trial_has_a_page(home: Home) -> None:
     assert seen.json("page")["plots"] == {}
 
 
+def test_curves_are_shown_before_a_trial_has_completed(after) -> None:
+    seen = Parsed(page.html_of(after(*sweeps.trial(0, 0.1, 0.2)[:-1]), Path("nowhere")))
+    assert "curves-0" in seen.json("page")["plots"]
+    assert ("section", "progress") in [(tag, attributes.get("id")) for tag, attributes in seen.tags]
+    assert "#progress" in [attributes.get("href") for _, attributes in seen.tags]
+
+
 def test_no_password_of_the_sweep_file_is_shown(after) -> None:
     facts = after(storage="s3://ada:secret@bucket/x")
     assert "secret" not in page.html_of(facts, Path("nowhere"))
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_whatever_has_happened_there_is_a_page(seed: int) -> None:
+    facts = Facts.read(sweeps.wild(seed), "wild")
+    seen = Parsed(page.html_of(facts, Path("nowhere")))
+    assert [row[0] for row in seen.json("trials")["rows"]] == list(facts.seen.history.trials)
+    for figure in seen.json("page")["plots"].values():
+        go.Figure(data=figure["data"], layout=figure["layout"])
 
 
 @pytest.mark.slow

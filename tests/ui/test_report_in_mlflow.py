@@ -1,0 +1,76 @@
+"""The report inside MLflow's UI: its link is in the note of the sweep's run, and it is drawn in the artifacts tab."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from browser import started
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
+
+ROOT = Path(__file__).parents[2]
+
+SWEEP = """\
+name: small
+task: {kind: classification, data: iris, model: mlp}
+objective: {metric: val_accuracy, goal: maximize}
+space:
+  learning_rate: {min: 1.0e-4, max: 0.1, log: true}
+  hidden_units: {min: 4, max: 16}
+training: {epochs: 2}
+search: {sampler: random, scheduler: none, seed: 1}
+budget: {trials: 12}
+resources: {executor: inline}
+"""
+
+
+def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("HPSEARCH_", "MLFLOW_"))}
+    command = [sys.executable, "-m", "hpsearch", *arguments, "--json"]
+    environment["PYTHONPATH"] = str(ROOT)
+    return subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Where the UI is, and what the run said."""
+    folder = tmp_path_factory.mktemp("served")
+    (folder / "small.yaml").write_text(SWEEP)
+    said, _ = start(folder, "run", "small.yaml").communicate(timeout=200)
+    server = start(folder, "ui")
+    try:
+        assert server.stdout is not None
+        yield json.loads(server.stdout.readline())["url"], json.loads(said.splitlines()[-1])
+    finally:
+        server.send_signal(signal.SIGINT)
+        server.communicate(timeout=30)
+
+
+def test_the_note_links_to_it_and_its_plots_are_drawn(served: tuple[str, dict[str, Any]], tmp_path: Path) -> None:
+    url, result = served
+    base, run = url.partition("/#/")[0], result["mlflow"]
+    with started(tmp_path / "profile") as browser:
+        browser.hear()
+        browser.asked.clear()
+        browser.open(f"{base}/#/experiments/{run['experiment_id']}/runs/{run['run_id']}?workflowType=machine_learning")
+        link = browser.wait("return [...document.querySelectorAll('a')].find(a => a.textContent === 'Open the report')?.href")
+        browser.open(link)
+        browser.run("location.reload()")
+        browser.wait("return document.querySelector('iframe')")
+        browser.driver.switch_to.frame(0)
+        browser.wait("return document.documentElement.dataset.ready === 'yes'")
+        assert browser.run("return document.title") == "small"
+        drawn = browser.run("return [...document.querySelectorAll('.plot')].map(p => [p.id, p.querySelectorAll('.main-svg').length])")
+        assert len(drawn) >= 8
+        assert [name for name, drawings in drawn if not drawings] == []
+        errors = [error for error in browser.hear() if "/ajax-api/" not in error]  # MLflow asks for a user, and has none
+        assert errors == []
+        assert [asked for asked in browser.asked if not asked.startswith((base, "blob:", "data:", "chrome:"))] == []

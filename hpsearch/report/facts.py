@@ -11,6 +11,7 @@ from hpsearch.ledger.face import Ledger
 from hpsearch.overview import Attempt, Overview, attempts_by_trial, overview
 from hpsearch.search.history import TrialRecord
 from hpsearch.trial import TrialKind, TrialState
+from hpsearch.winner import Winner, choose
 
 MOST_POINTS = 600
 """Trials in a figure that has a mark for each: more are no longer told apart, and slow."""
@@ -88,6 +89,16 @@ class Facts:
     def best(self) -> list[TrialRecord]:
         """The best trial, or the Pareto front."""
         return self.seen.history.best()
+
+    @cached_property
+    def winner(self) -> Winner | None:
+        """Who has won the re-tests, once all have ended."""
+        return choose(self.seen.history)
+
+    @property
+    def leading(self) -> list[TrialRecord]:
+        """The winner; without re-tests the best trial, or the Pareto front."""
+        return self.best if self.winner is None else [self.winner.trial]
 
     @cached_property
     def baseline(self) -> TrialRecord | None:

@@ -10,6 +10,7 @@ from hpsearch.report.words import NONE, count, duration, number, share, value_te
 from hpsearch.search.history import TrialRecord
 from hpsearch.space import Categorical, Float, Int, Parameter
 from hpsearch.trial import TrialState
+from hpsearch.winner import Winner
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +31,10 @@ class Verdict:
 
 
 def verdict(facts: Facts) -> Verdict:
-    """Of one objective the best trial against the baseline; of several, the front."""
+    """The winner of the re-tests, or else of one objective the best trial against the baseline; of several, the front."""
     history = facts.seen.history
+    if facts.winner is not None:
+        return _won(facts.winner)
     if not facts.best:
         return Verdict("No trial has completed yet." if facts.is_running else "No trial completed, so there is no best one.")
     if len(history.objectives) > 1:
@@ -47,6 +50,12 @@ def verdict(facts: Facts) -> Verdict:
     if baseline.number == best.number:
         return Verdict(f"The baseline won: {objective.metric} {number(facts.value(best))}.", "No trial was better than it.")
     return Verdict(f"{reached}: {_gain(facts, best, baseline)}.", _one_run(facts))
+
+
+def _won(winner: Winner) -> Verdict:
+    won, *gained = winner.in_words()
+    who, _, tested = won.partition("; ")
+    return Verdict(f"The winner is {who}.", " ".join(f"{said[0].upper()}{said[1:]}." for said in (*gained, tested) if said))
 
 
 def _gain(facts: Facts, best: TrialRecord, baseline: TrialRecord) -> str:
@@ -122,8 +131,8 @@ class Row:
 
 
 def compared(facts: Facts) -> tuple[list[str], list[Row]]:
-    """The best (of a front the first few) beside the baseline: heads of columns, and a row for each objective and hyperparameter."""
-    shown = [(f"trial {t.number}", t) for t in facts.best[:3]]
+    """The winner or the best (of a front the first few) beside the baseline: heads of columns, and a row for each objective and hyperparameter."""
+    shown = [(f"trial {t.number}", t) for t in facts.leading[:3]]
     if facts.baseline is not None:
         shown = [(head, t) for head, t in shown if t.number != facts.baseline.number] + [("baseline", facts.baseline)]
     names = [n for n in facts.seen.config.space.parameters if any(n in t.parameters for _, t in shown)]

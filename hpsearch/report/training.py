@@ -30,8 +30,8 @@ class Picture:
 
 
 def shown_trial(facts: Facts) -> TrialRecord | None:
-    """The best; the first of a front."""
-    return facts.best[0] if facts.best else None
+    """The winner or the best; the first of a front."""
+    return facts.leading[0] if facts.leading else None
 
 
 def training_plots(facts: Facts) -> Iterator[Plot]:

@@ -71,3 +71,21 @@ def test_how_numbers_and_times_are_written() -> None:
         "3 d 4 h",
     ]
     assert (share(1, 3), share(1, 0)) == ("33 %", "")
+
+
+def test_the_winner_of_re_tests_is_told_as_everywhere(after) -> None:
+    origins = [*sweeps.trial(0, 0.5, kind=BASE), *sweeps.trial(1, 0.7), *sweeps.trial(2, 0.8)]
+    values = {0: (0.50, 0.51, 0.49), 1: (0.75, 0.76, 0.74), 2: (0.70, 0.72, 0.68)}
+    again = ((parent, value) for parent, each in values.items() for value in each)
+    retests = [
+        body
+        for number, (parent, value) in enumerate(again, 3)
+        for body in sweeps.trial(number, value, kind=TrialKind.RETEST, parent=parent, metrics={"test_accuracy": value - 0.01})
+    ]
+    facts = after(*origins, *retests)
+    said = story.verdict(facts)
+    assert said.headline.startswith("The winner is trial 1, val_accuracy 0.75 on average over 3 fresh seeds (95 % interval ")
+    assert said.sure.startswith("Better than the baseline's 0.5 by 0.25 (95 % interval ")
+    assert said.sure.endswith("On the test split test_accuracy 0.74.")
+    assert story.compared(facts)[0] == ["trial 1", "baseline"]
+    assert story.verdict(after(*origins)).headline.startswith("Trial 2 reached")

@@ -131,7 +131,7 @@ class Row:
 
 
 def compared(facts: Facts) -> tuple[list[str], list[Row]]:
-    """The winner or the best (of a front the first few) beside the baseline: heads of columns, and a row for each objective and hyperparameter."""
+    """The winner or the best (of a front the first few) beside the baseline: heads of columns; a row an objective or hyperparameter."""
     shown = [(f"trial {t.number}", t) for t in facts.leading[:3]]
     if facts.baseline is not None:
         shown = [(head, t) for head, t in shown if t.number != facts.baseline.number] + [("baseline", facts.baseline)]

@@ -12,6 +12,8 @@ import pytest
 
 from hpsearch.config import load
 
+pytestmark = pytest.mark.slow
+
 
 def test_run_ends_with_the_winner(chosen):
     ran = chosen.ran
@@ -47,7 +49,6 @@ def test_without_re_tests_there_is_none(finished, hp):
     assert hp("best", "small", "--home", finished.home, "--json").json["winner"] is None
 
 
-@pytest.mark.slow
 def test_what_export_writes_run_runs(chosen, hp, tmp_path):
     exported = hp("export", "small", "--home", chosen.home, "--json").json
     winner = chosen.ran.json["winner"]
@@ -73,7 +74,6 @@ def test_export_without_re_tests_takes_the_best_and_overwrites_nothing(finished,
     assert (nowhere.code, "cannot write" in nowhere.err) == (2, True)
 
 
-@pytest.mark.slow
 def test_export_needs_a_completed_trial(hp, sweep_file):
     hp("run", sweep_file, "resources.timeout=0.000001", "budget.trials=1", "resources.executor=inline")
     refused = hp("export", "small")
@@ -81,7 +81,6 @@ def test_export_needs_a_completed_trial(hp, sweep_file):
     assert "nothing to export" in refused.err
 
 
-@pytest.mark.slow
 def test_data_are_found_from_where_the_file_is_written(hp, sweep_file, tmp_path):
     rows = [f"{i % 7},{i % 5},{'ab'[i % 2]}" for i in range(60)]
     (tmp_path / "data").mkdir()
@@ -108,7 +107,6 @@ def train(trial):
 """
 
 
-@pytest.mark.slow
 def test_code_of_ones_own_stays_beside_its_file_and_may_measure_a_test_split(hp, tmp_path):
     (tmp_path / "code").mkdir()
     (tmp_path / "code" / "mine.py").write_text(CODE)

@@ -114,11 +114,11 @@ def fill(
 
 
 def trial(number: int, *values: float, kind: TrialKind = TrialKind.SEARCH, end: TrialState = S.COMPLETED, **more: Any) -> list[Body]:
-    """The events of a trial whose val_accuracy was `values`; `parameters`, `reason`, `place` and `metrics` may be given."""
+    """The events of a trial whose val_accuracy was `values`; `parameters`, `reason`, `place`, `parent` and `metrics` may be given."""
     parameters = more.get("parameters", {"learning_rate": 0.01, "hidden_units": 32, "num_layers": 1, "dropout": 0.0, "optimizer": "adamw"})
     reports = [Reported(number, 1, step, {"val_accuracy": value, **more.get("metrics", {})}, 0.1) for step, value in enumerate(values, 1)]
     return [
-        TrialCreated(number, kind, parameters, number, 20),
+        TrialCreated(number, kind, parameters, number, 20, parent=more.get("parent")),
         Assigned(number, 1, more.get("place", "worker-1"), 20),
         Begun(number, 1, "host:1", 0),
         *reports,

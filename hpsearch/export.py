@@ -1,22 +1,31 @@
-"""The best of a sweep as a sweep file of its own, in which nothing varies."""
+"""The best of a sweep as a sweep file of its own, in which nothing varies; its trials as a table, or as a study of Optuna's own."""
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 from pathlib import Path
+from typing import Literal
 
+from hpsearch.config.home import Home, mask
 from hpsearch.config.sections import OWN_CODE, DataConfig
 from hpsearch.config.writing import write_document
 from hpsearch.errors import InputError
 from hpsearch.overview import Overview
+from hpsearch.result import table
 from hpsearch.search.history import TrialRecord
+from hpsearch.search.study import write_study
 from hpsearch.training.s3 import is_url
 from hpsearch.trial import Json
 from hpsearch.winner import contenders
 
 _LONGEST = 190
 """Of a sweep's name, with room for what is added to it."""
+
+
+_PLAIN: tuple[set[type], ...] = ({int}, {float}, {int, float}, {str}, {bool}, set())
+"""Kinds of values that a column may have as they are."""
 
 
 def chosen(seen: Overview) -> TrialRecord:
@@ -50,6 +59,48 @@ def export(seen: Overview, file: Path | None = None) -> Path:
     except OSError as error:
         raise InputError(f"cannot write {file}: {error.strerror}; name a file in a folder that exists and is yours") from None
     return file.absolute()
+
+
+def export_table(seen: Overview, file: Path, kind: Literal["csv", "parquet"]) -> Path:
+    """Write a row for each trial; give back where it is.
+
+    The columns are those of `SweepResult.to_pandas`. What is neither number nor text, and columns of both, are JSON.
+
+    Raises:
+        InputError: there is no trial yet, or the file is there already or cannot be written.
+    """
+    rows = table(seen.history)
+    if rows.empty:
+        raise InputError(f"sweep {seen.sweep.name!r} has no trial yet, so there is nothing to export; run it first")
+    for name in rows.columns:
+        if {type(value) for value in rows[name].dropna()} not in _PLAIN:
+            rows[name] = rows[name].map(json.dumps, na_action="ignore")
+    try:
+        with file.open("xb") as stream:
+            if kind == "parquet":
+                rows.to_parquet(stream, index=False)
+            else:
+                rows.to_csv(stream, index=False)
+    except FileExistsError:
+        raise InputError(f"{file} exists already and is not overwritten; name another file") from None
+    except OSError as error:
+        raise InputError(f"cannot write {file}: {error.strerror}; name a file in a folder that exists and is yours") from None
+    return file.absolute()
+
+
+def export_study(seen: Overview, home: Home, url: str) -> int:
+    """Make a study of the sweep's name in Optuna's store at `url`; how many trials it has.
+
+    Raises:
+        InputError: it is the ledger's or MLflow's store, or cannot be used, or has a study of this name.
+    """
+    if "://" not in url:
+        raise InputError(f"--optuna {url}: must be a SQLAlchemy URL, such as sqlite:///study.db")
+    if url in (home.ledger_url, home.tracking_uri):
+        raise InputError(
+            f"--optuna {mask(url)}: is the store of hpsearch or MLflow; Optuna needs one of its own, such as sqlite:///study.db"
+        )
+    return write_study(url, seen.sweep.name, seen.config.space, seen.history)
 
 
 def _refuse_another_folder(seen: Overview, file: Path) -> None:

@@ -55,16 +55,7 @@ class SweepResult:
 
     def to_pandas(self) -> pd.DataFrame:
         """One row a trial: number, kind, state, steps, reason, `params.*`, `values.*`."""
-        import pandas as pd
-
-        return pd.DataFrame(
-            {
-                "number": t.number, "kind": str(t.kind), "state": str(t.state), "steps": t.step, "reason": t.reason,
-                **{f"params.{name}": value for name, value in t.parameters.items()},
-                **{f"values.{name}": value for name, value in (self.values(t) or {}).items()},
-            }
-            for t in self.history
-        )  # fmt: skip
+        return table(self.history)
 
     def to_json(self) -> dict[str, Json]:
         """DESIGN §5."""
@@ -86,3 +77,17 @@ def values_by_metric(history: History, trial: TrialRecord) -> dict[str, float] |
     """`{"val_accuracy": 0.98}`; None before the trial's first report."""
     values = history.values(trial)
     return None if values is None else {o.metric: v for o, v in zip(history.objectives, values, strict=True)}
+
+
+def table(history: History) -> pd.DataFrame:
+    """One row a trial: number, kind, state, steps, reason, `params.*`, `values.*`."""
+    import pandas as pd
+
+    return pd.DataFrame(
+        {
+            "number": t.number, "kind": str(t.kind), "state": str(t.state), "steps": t.step, "reason": t.reason,
+            **{f"params.{name}": value for name, value in t.parameters.items()},
+            **{f"values.{name}": value for name, value in (values_by_metric(history, t) or {}).items()},
+        }
+        for t in history
+    )  # fmt: skip

@@ -11,8 +11,10 @@ import typer
 from hpsearch.cli.reading import Name
 from hpsearch.cli.session import Session
 from hpsearch.cli.words import clean, count
+from hpsearch.config.home import mask
 
 if TYPE_CHECKING:
+    from hpsearch.overview import Overview
     from hpsearch.replay import Difference, Replayed
 
 Output = Annotated[
@@ -21,19 +23,47 @@ Output = Annotated[
 ]
 
 
-def export(session: Session, name: Name, output: Output = None) -> int:
-    """Write the winner, or the best, as a sweep file of fixed values, which `run` runs."""
-    from hpsearch.export import chosen
-    from hpsearch.export import export as export_sweep
+Table = Annotated[Path | None, typer.Option("--csv", metavar="FILE", help="Write its trials as a table instead.", show_default=False)]
+Parquet = Annotated[Path | None, typer.Option("--parquet", metavar="FILE", help="The same in Parquet.", show_default=False)]
+Study = Annotated[
+    str | None, typer.Option("--optuna", metavar="URL", help="Write it as a study into a store of Optuna's instead.", show_default=False)
+]
+
+
+def export(session: Session, name: Name, output: Output = None, csv: Table = None, parquet: Parquet = None, optuna: Study = None) -> int:
+    """Write the winner, or the best, as a sweep file of fixed values, which `run` runs; or all trials for other programs."""
+    from hpsearch.export import export_study, export_table
     from hpsearch.overview import overview, reading
 
     with reading(session.home) as ledger:
         seen = overview(ledger, ledger.find(name))
-    trial, written = chosen(seen), export_sweep(seen, output)
-    session.show(f"wrote trial {trial.number} of {clean(name)} to {clean(written)}; train it with:")
-    session.show_line(f"  {session.command('run', str(written))}")
-    session.result({"sweep": name, "trial": trial.number, "file": str(written)})
+    said: dict[str, object] = {"sweep": name}
+    if csv is not None:
+        said["csv"] = _say_table(session, seen, export_table(seen, csv, "csv"))
+    if parquet is not None:
+        said["parquet"] = _say_table(session, seen, export_table(seen, parquet, "parquet"))
+    if optuna is not None:
+        said["optuna"] = trials = export_study(seen, session.home, optuna)
+        session.show(f"wrote {count(trials, 'trial')} that have ended as the study {clean(name)} to {clean(mask(optuna))}")
+    if output is not None or len(said) == 1:
+        said |= _export_sweep(session, seen, output)
+    session.result(said)
     return 0
+
+
+def _say_table(session: Session, seen: Overview, written: Path) -> str:
+    session.show(f"wrote {count(len(seen.history), 'trial')} of {clean(seen.sweep.name)} to {clean(written)}")
+    return str(written)
+
+
+def _export_sweep(session: Session, seen: Overview, output: Path | None) -> dict[str, object]:
+    from hpsearch.export import chosen
+    from hpsearch.export import export as export_sweep
+
+    trial, written = chosen(seen), export_sweep(seen, output)
+    session.show(f"wrote trial {trial.number} of {clean(seen.sweep.name)} to {clean(written)}; train it with:")
+    session.show_line(f"  {session.command('run', str(written))}")
+    return {"trial": trial.number, "file": str(written)}
 
 
 def replay(session: Session, name: Name, trial: Annotated[int, typer.Argument(metavar="TRIAL", min=0, show_default=False)]) -> int:

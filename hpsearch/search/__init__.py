@@ -14,6 +14,7 @@
     view.py            what Optuna sees during one call, and what it wrote
     replay.py          every recorded decision, asked again
     importance.py      which hyperparameters decide whether a trial is among the best
+    study.py           the history as a study in a store of Optuna's own
 
 Importing this room imports neither Optuna nor torch.
 """

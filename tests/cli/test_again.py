@@ -154,3 +154,21 @@ def test_replay_says_where_a_trial_came_out_otherwise(copied, hp):
 
 def test_replay_refuses_what_has_nothing_to_compare(finished, hp):
     assert "has no trial 99" in hp("replay", "small", 99, "--home", finished.home).err
+
+
+def test_all_trials_for_other_programs(chosen, hp, tmp_path):
+    import optuna
+    import pandas as pd
+
+    told = hp("export", "small", "--home", chosen.home, "--csv", "t.csv", "--parquet", "t.parquet", "--optuna", "sqlite:///o.db", "--json")
+    assert told.json == {"sweep": "small", "csv": str(tmp_path / "t.csv"), "parquet": str(tmp_path / "t.parquet"), "optuna": 4}
+    rows = pd.read_csv(tmp_path / "t.csv")
+    assert list(rows["number"]) == list(range(8))
+    assert rows.equals(pd.read_parquet(tmp_path / "t.parquet").astype(rows.dtypes.to_dict()))
+    best = optuna.load_study(study_name="small", storage="sqlite:///o.db").best_trial
+    assert best.value == pytest.approx(rows[rows["kind"] != "retest"]["values.val_accuracy"].max())
+    again = hp("export", "small", "--home", chosen.home, "--csv", "t.csv")
+    assert (again.code, "t.csv exists already and is not overwritten" in again.err) == (2, True)
+    for url, said in (("o.db", "must be a SQLAlchemy URL"), (f"sqlite:///{chosen.home}/mlflow.db", "is the store of hpsearch or MLflow")):
+        refused = hp("export", "small", "--home", chosen.home, "--optuna", url)
+        assert (refused.code, said in refused.err) == (2, True)

@@ -4,7 +4,7 @@ BIN := .venv/bin
 INSTALLED := .venv/installed
 PYTEST := $(BIN)/python -m pytest -n 2
 
-.PHONY: setup sweep test test-cluster test-gpu check bench ui secrets clean
+.PHONY: setup sweep test test-ui test-cluster test-gpu check bench ui secrets clean
 .PHONY: types fast-tests
 .DEFAULT_GOAL := setup
 
@@ -23,7 +23,10 @@ sweep: setup
 	$(BIN)/hpsearch run search_spaces/digits_mlp.yaml
 
 test: setup
-	$(PYTEST) -m "not cluster"
+	$(PYTEST) -m "not cluster and not ui"
+
+test-ui: setup
+	$(BIN)/python -m pytest -m ui
 
 # One file after another, each in a process of its own: it starts a cluster, whose token Ray reads once a process.
 test-cluster: setup
@@ -50,6 +53,7 @@ bench: setup
 	$(BIN)/python -m benchmarks.overhead
 	$(BIN)/python -m benchmarks.memory
 	$(BIN)/python -m benchmarks.families
+	$(BIN)/python -m benchmarks.ray
 
 ui: setup
 	$(BIN)/hpsearch ui

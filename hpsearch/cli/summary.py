@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.table import Table
@@ -126,8 +127,13 @@ def _next(session: Session, result: SweepResult) -> list[tuple[str, str]]:
         rows.append(("go on", session.command("resume", name)))
     rows.append(("look", session.command("show", name)))
     rows += [("the winner" if result.winner else "the best", session.command("show", name, str(trial.number))) for trial in best]
-    rows += [("the report", clean(result.report))] if result.report else []
+    rows += [("the report", clean(_seen_from_here(result.report)))] if result.report else []
     return [*rows, ("in MLflow", session.command("ui")), *_link(result)]
+
+
+def _seen_from_here(file: Path) -> Path:
+    here = Path.cwd()
+    return file.relative_to(here) if file.is_relative_to(here) else file
 
 
 def _link(result: SweepResult) -> list[tuple[str, str]]:

@@ -76,8 +76,9 @@ def load_function(target: str, directory: Path) -> Callable[[Trial], object]:
     module, _, name = target.partition(":")
     if not module or not name:
         raise InputError(f"must be `module:function`, got {target!r}; for example my_training:train")
-    if str(directory) not in sys.path:
+    if sys.path[:1] != [str(directory)]:
         sys.path.insert(0, str(directory))
+    _forget_namesake(module, directory)
     try:
         found = importlib.import_module(module)
     except (Exception, SystemExit) as error:
@@ -91,6 +92,14 @@ def load_function(target: str, directory: Path) -> Callable[[Trial], object]:
     if inspect.isgeneratorfunction(train) or inspect.iscoroutinefunction(train):
         raise InputError(f"{target} must be a plain function: one with `yield` or `async` does nothing when it is called")
     return train  # type: ignore[no-any-return]
+
+
+def _forget_namesake(module: str, directory: Path) -> None:
+    """What another sweep of this process has loaded under the same name, from a folder of its own, is no code of this one."""
+    loaded, own = sys.modules.get(module), directory.joinpath(*module.split("."))
+    files = (own.with_suffix(".py"), own / "__init__.py")
+    if loaded is not None and any(file.exists() for file in files) and Path(getattr(loaded, "__file__", None) or "") not in files:
+        del sys.modules[module]
 
 
 def _takes_one(train: Callable[..., object]) -> bool:

@@ -11,6 +11,7 @@ import pytest
 from own_code_sweeps import plan_of, task_of
 
 from hpsearch.errors import ConfigError
+from hpsearch.tasks.function import load_function
 from hpsearch.training import run_assignment
 from hpsearch.trial import Assignment, Pause, TrialKind, TrialState
 
@@ -208,3 +209,14 @@ def test_what_would_do_nothing_is_refused(tmp_path, task, overrides, said):
 def test_a_function_needs_a_target(tmp_path):
     with pytest.raises(ConfigError, match="task: must have target for kind function; for example"):
         plan_of(tmp_path, {"kind": "function"})
+
+
+def test_two_folders_may_have_a_module_of_one_name(tmp_path):
+    """As where one Python process runs two sweeps, one after the other."""
+    found = []
+    for folder in (tmp_path / "a", tmp_path / "b", tmp_path / "a"):
+        folder.mkdir(exist_ok=True)
+        write(folder, f"def train(trial):\n    return {folder.name!r}\n")
+        found.append(load_function("mine:train", folder)(None))
+    assert found == ["a", "b", "a"]
+    assert load_function("mine:train", folder) is load_function("mine:train", folder), "and it is loaded once"

@@ -13,7 +13,7 @@ from browser import Browser, started
 from hpsearch.report import compare, page
 from hpsearch.report.facts import Facts
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.slow, pytest.mark.ui, pytest.mark.timeout(400)]
 
 KEPT = os.environ.get("HPSEARCH_SCREENSHOTS")
 """Where screenshots are kept, to be looked at."""
@@ -36,7 +36,7 @@ def silence(browser: Browser) -> Iterator[None]:
     browser.asked.clear()
     yield
     assert browser.hear() == []
-    assert [url for url in browser.asked if not url.startswith(("file:", "data:", "blob:"))] == []
+    assert [url for url in browser.asked if not url.startswith(("file:", "data:", "blob:", "chrome:"))] == []
 
 
 @pytest.fixture(scope="module")

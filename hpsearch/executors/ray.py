@@ -11,7 +11,7 @@ import shutil
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -32,6 +32,7 @@ os.environ.update(  # Ray reads them when it is imported
 
 import ray
 from ray import tune
+from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler
 from ray.tune.search import Searcher
 
@@ -146,6 +147,10 @@ class _Bridge:
             self._assignments[trial_id] = found
             self._grants.given(trial_id, found)
         return found
+
+    def newest_first(self) -> Iterator[str]:
+        """The Tune trials that have an assignment."""
+        return reversed(self._assignments)
 
     def heard(self, trial: Any, batch: Batch) -> bool:
         """Takes in what a worker has said; whether its assignment is over, and it may have another."""
@@ -274,13 +279,19 @@ class _Tells(FIFOScheduler):  # type: ignore[misc]
         self._bridge = bridge
 
     def choose_trial_to_run(self, tune_controller: Any) -> Any:
-        """Called in each of Tune's rounds: at least ten times a second while anything is live."""
+        """The newest that waits. Called in each of Tune's rounds: at least ten times a second while anything is live.
+
+        An older one waits for an actor that starts for it: given the one that has become free, Tune would end that other, and places
+        would stay empty for as long as trials are shorter than the start of an actor.
+        """
+        live = tune_controller.get_live_trials()
         try:
-            self._bridge.tick(tune_controller.get_live_trials())
+            self._bridge.tick(live)
         except BaseException as error:
             self._bridge.broken = error
             raise
-        return super().choose_trial_to_run(tune_controller)
+        waiting = {trial.trial_id: trial for trial in live if trial.status == Trial.PENDING}
+        return next((waiting[trial_id] for trial_id in self._bridge.newest_first() if trial_id in waiting), None)
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
         try:

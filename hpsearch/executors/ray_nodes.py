@@ -191,13 +191,14 @@ def _write_token(home: Home) -> Path:
 
 
 def _environment(home: Home, cluster: LocalCluster, store: str | None) -> dict[str, str]:
-    """This process's, without what it may say of other clusters; sweeps that are submitted find the home and its stores in it."""
+    """This process's, without what it may say of other clusters; sweeps that are submitted find Python, the home and its stores in it."""
     inherited = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS" and not name.startswith("RAY_AUTH_")}
     own = {
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN_PATH": str(cluster.token),
         "RAY_USAGE_STATS_ENABLED": "0",
         "HPSEARCH_HOME": str(home.root),
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]),
         "TMPDIR": str(cluster.scratch / "tmp"),
     }
     return {**inherited, **own, **({} if store is None else {"HPSEARCH_STORE": store})}

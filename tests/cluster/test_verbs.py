@@ -189,6 +189,7 @@ def test_a_submitted_sweep_goes_on_when_its_terminal_is_closed(place):
     for number, log in enumerate(place.json("logs", "alone")["logs"]):
         assert [line.partition(",")[0] for line in log["text"].splitlines()][-2] == f"trial {number} step 4: 3 points"
     assert place.call("logs", "alone", "11").out.startswith("trial 11 step 1: 3 points")
+    wait_for_job(place, job["job"], "SUCCEEDED")
     once_more = place.json("cluster", "submit", file)
     assert (once_more["new"], once_more["job"]) == (True, f"{job['job']}-2")
     wait_for_job(place, once_more["job"], "SUCCEEDED")

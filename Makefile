@@ -5,7 +5,7 @@ INSTALLED := .venv/installed
 PYTEST := $(BIN)/python -m pytest -n 2
 
 .PHONY: setup sweep test test-ui test-cluster test-gpu check bench ui secrets clean
-.PHONY: types fast-tests
+.PHONY: types fast-tests-of-rooms fast-tests-of-the-rest
 .DEFAULT_GOAL := setup
 
 setup: $(INSTALLED)
@@ -37,17 +37,22 @@ test-gpu: setup
 	@$(BIN)/python -c 'import sys, torch; sys.exit(not torch.cuda.is_available())' || { echo "torch sees no GPU here" >&2; exit 1; }
 	$(BIN)/python -m pytest tests/gpu
 
-# Types and tests side by side: mypy has one core to itself for as long as it takes without a cache.
+# For two cores: types, then some rooms' tests, beside the rest. Workers that share the tests out would each import all of them.
 check: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	@$(MAKE) --no-print-directory -j 2 types fast-tests
+	@$(MAKE) --no-print-directory -j 2 types fast-tests-of-the-rest fast-tests-of-rooms
 
 types:
 	$(BIN)/mypy
 
-fast-tests:
-	$(PYTEST) -m "not slow"
+ROOMS := $(addprefix tests/,executors gpu ledger models search tasks training)
+
+fast-tests-of-rooms:
+	$(BIN)/python -m pytest -q -m "not slow" $(ROOMS)
+
+fast-tests-of-the-rest:
+	$(BIN)/python -m pytest -q -m "not slow" $(ROOMS:%=--ignore=%)
 
 bench: setup
 	$(BIN)/python -m benchmarks.overhead

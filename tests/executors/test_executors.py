@@ -39,6 +39,7 @@ def test_all_trials_complete_with_every_step_once(bench, kind):
 
 
 @BOTH
+@pytest.mark.slow
 def test_a_stopped_trial_is_pruned_and_the_place_goes_on(bench, kind):
     history = bench.run(kind, exercises.Counts(step_s=0.02), search=Steadily({(1, 3): Stop("worse")}))
     assert [str(t.state) for t in history] == ["completed", "pruned", "completed", "completed"]
@@ -46,6 +47,7 @@ def test_a_stopped_trial_is_pruned_and_the_place_goes_on(bench, kind):
 
 
 @BOTH
+@pytest.mark.slow
 def test_a_first_interrupt_ends_in_order_and_the_next_run_goes_on_from_there(bench, kind):
     def interrupt(controller: Controller) -> None:
         while not any(t.step >= 2 for t in controller.history):

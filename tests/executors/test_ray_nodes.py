@@ -74,6 +74,7 @@ def test_what_is_on_record_is_read_as_it_was(home, family):
     assert ray_local.find(home) == written
 
 
+@pytest.mark.slow
 def test_down_ends_its_processes_and_what_they_have_started(home, family, monkeypatch):
     monkeypatch.setattr(ray_nodes, "END_S", 0.5)  # the child does not end with its parent: it is killed then
     put_on_record(home, Started(family[0].pid, family[0].create_time()), scratch=home.root / "ray")

@@ -46,6 +46,7 @@ def test_counts_its_parameters_and_gives_back_the_shape_it_got(inputs, architect
         assert built.decode(torch.zeros(2, 4)).shape == (2, *inputs.shape)
 
 
+@pytest.mark.slow
 def test_its_loss_is_the_squared_error_and_the_divergence_that_torch_gives():
     x = examples(DIGIT)
     plain, varied = Autoencoder({}, DIGIT, 0, source()), Autoencoder({"variational": True, "kl_weight": 0.3}, DIGIT, 0, source())

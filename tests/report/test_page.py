@@ -239,6 +239,7 @@ def test_no_password_of_the_sweep_file_is_shown(after) -> None:
 
 
 @pytest.mark.parametrize("seed", range(12))
+@pytest.mark.slow
 def test_whatever_has_happened_there_is_a_page(seed: int) -> None:
     facts = Facts.read(sweeps.wild(seed), "wild")
     seen = Parsed(page.html_of(facts, Path("nowhere")))

@@ -38,6 +38,7 @@ def url(tmp_path: Path) -> str:
     return f"sqlite:///{tmp_path / 'study.db'}"
 
 
+@pytest.mark.slow
 def test_optuna_loads_it(url: str) -> None:
     past = history(
         record(0, S.COMPLETED, 0.5, 0.4, 0.3, kind=TrialKind.BASELINE), record(1, S.PRUNED, 0.9, reason="worse"), record(2, S.FAILED),

@@ -27,6 +27,7 @@ def test_mlflow_takes_every_fitting_name(validation: Any, name: str) -> None:
 
 
 @given(st.from_regex(r"[a-z_]+(/[a-z0-9_.]*[a-z0-9_])*", fullmatch=True).filter(lambda name: len(name) <= keys.MAX_NAME))
+@pytest.mark.slow
 def test_a_good_name_stays(name: str) -> None:
     assert keys.fitting_name(name) == name
 

@@ -91,6 +91,7 @@ def test_every_state_is_told_apart(story: Any, projector: Projector, seen: Any, 
     assert len({run.data.tags["hpsearch.state"] for run in children.values()}) == len(TrialState)
 
 
+@pytest.mark.slow
 def test_what_is_found_in_a_trial_is_a_tag_once_it_has_ended(story: Any, projector: Projector, seen: Any) -> None:
     number = story.start()
     for step, (train, validation) in enumerate(zip((9, 5, 3, 2, 1, 0.9, 0.8, 0.7), (9, 4, 3, 3, 4, 5, 6, 7), strict=True), 1):
@@ -110,6 +111,7 @@ def test_what_is_found_in_a_trial_is_a_tag_once_it_has_ended(story: Any, project
     assert "hpsearch.diagnosis" not in other.data.tags
 
 
+@pytest.mark.slow
 def test_the_parent_has_what_was_asked_and_what_came_of_it(story: Any, projector: Projector, seen: Any, artifacts: Path) -> None:
     baseline = story.trial(kind=TrialKind.BASELINE)
     for _ in range(6):
@@ -132,6 +134,7 @@ def test_the_parent_has_what_was_asked_and_what_came_of_it(story: Any, projector
     assert (artifacts / parent.info.run_id / "artifacts" / "sweep.json").exists()
 
 
+@pytest.mark.slow
 def test_nothing_new_costs_nothing(story: Any, projector: Projector, monkeypatch: pytest.MonkeyPatch) -> None:
     story.trial()
     assert catch_up(projector) == 1

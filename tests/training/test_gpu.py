@@ -92,6 +92,7 @@ def test_what_the_driver_does_not_tell_is_left_out(driver):
     assert set(Gpu.visible({"CUDA_VISIBLE_DEVICES": "1"}).sample({9})) == {"gpu_0_utilization_percentage"}
 
 
+@pytest.mark.slow
 def test_the_names_are_mlflows(driver, monkeypatch):
     """Its own monitor is asked, with the same driver beneath it."""
     from hpsearch.tracking.quiet import import_mlflow

@@ -27,6 +27,7 @@ def rates(make):
         ("one_cycle", lambda o: torch.optim.lr_scheduler.OneCycleLR(o, max_lr=1.0, total_steps=TOTAL + 1), 6e-3),
     ],
 )
+@pytest.mark.slow
 def test_follows_torch(name, make, tolerance):
     ours = [factor(name, 0.0, update, TOTAL) for update in range(TOTAL)]
     assert ours == pytest.approx(rates(make), abs=tolerance)

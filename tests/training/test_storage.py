@@ -348,6 +348,7 @@ def test_who_may_only_read_cannot_write(s3_server):
     assert said[1] == "[]"
 
 
+@pytest.mark.slow
 def test_a_bucket_that_is_not_there(s3_server):
     with pytest.raises(FileNotFoundError, match="bucket does not exist"):
         probe("s3://no-such-bucket/x")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hpsearch.tracking.keys import MAX_TAG, cut
-from hpsearch.training.artifacts import MAX_BYTES, MAX_FILES, is_plain
+from hpsearch.training.artifacts import MAX_BYTES, MAX_FILES, NETWORK, is_plain
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +56,13 @@ def tag(files: Sequence[TrialFile]) -> str:
 def _plain_files(folder: Path) -> Iterator[os.DirEntry[str]]:
     try:
         with os.scandir(folder) as entries:
-            yield from (entry for entry in entries if is_plain(entry.name) and entry.is_file(follow_symlinks=False))
+            yield from (entry for entry in entries if _is_artifact(entry))
     except FileNotFoundError:
         return
+
+
+def _is_artifact(entry: os.DirEntry[str]) -> bool:
+    return is_plain(entry.name) and entry.name != NETWORK and entry.is_file(follow_symlinks=False)
 
 
 def _if_any(log: Path) -> Iterable[TrialFile]:

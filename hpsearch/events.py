@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from hpsearch.provenance import Dataset
 from hpsearch.trial import NOTHING_TO_REMEMBER, Checkpoint, Json, SearchState, TrialKind, TrialState
 
 SweepState: TypeAlias = Literal["created", "running", "stopped", "completed", "failed"]
@@ -21,11 +22,13 @@ class SweepOpened:
     """A controller took the sweep and runs it (again), on the data of this digest (SHA-256; None: the task has none).
 
     `user`: for whom, as the controller's machine names them; None where it has no name for them.
+    `dataset`: what those data are.
     """
 
     holder: str
     data_digest: str | None = None
     user: str | None = None
+    dataset: Dataset | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -194,7 +194,7 @@ class _Run:
         search = self.plan.search(budget.trials)
         controller = Controller(self.ledger, lease, history, search, rules, self.plan.broken_constraint, retests=self.plan.retests().due)
         try:
-            controller.open(self.plan.task.data_digest, ledgers.user())
+            controller.open(self.plan.task.data_digest, ledgers.user(), self.plan.task.dataset)
             controller.extend(extension)
             with _interruptible(controller), self.watch(controller):
                 executor.run(controller)

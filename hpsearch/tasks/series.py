@@ -14,6 +14,7 @@ from hpsearch.tasks import tables
 from hpsearch.tasks.forms import type_of
 from hpsearch.tasks.synthetic import seasons
 from hpsearch.tasks.tables import Source
+from hpsearch.trial import Json
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,6 +36,15 @@ class Series:
     types: tuple[str, ...]
     digest: str
     moments: NDArray[Any] | None = None
+
+    @property
+    def target_name(self) -> str:
+        return self.names[0]
+
+    @property
+    def columns(self) -> dict[str, Json]:
+        """See Digested. The time is none of them, as it is no input."""
+        return dict.fromkeys(self.names, "double")
 
 
 def read_series(source: Source, time: str | None) -> Series:

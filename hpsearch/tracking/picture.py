@@ -12,6 +12,7 @@ from typing import TypeAlias
 from hpsearch.diagnosis import diagnose
 from hpsearch.events import Ended, Event, Reported, Sampled, SweepClosed, SweepOpened, SweepState, TrialCreated
 from hpsearch.ledger.face import Sweep
+from hpsearch.provenance import Dataset
 from hpsearch.search.history import History, TrialRecord
 from hpsearch.tracking import note
 from hpsearch.tracking.keys import MAX_TAG, NOTE, PARENT_RUN, SWEEP_KEY, SYSTEM, TRIAL_KEY, cut, fitting_name, param, sweep_key, trial_key
@@ -62,6 +63,8 @@ class Picture:
         self.children: defaultdict[int, list[int]] = defaultdict(list)
         """The re-tests of a trial."""
         self.state: SweepState = "created"
+        self.dataset: Dataset | None = None
+        """What it trains on; None where that is the affair of other people's code."""
         self.report: str | None = None
         """The link to the sweep's page among the artifacts of its run."""
         self._reason: str | None = None
@@ -96,8 +99,9 @@ class Picture:
         match event.body:
             case TrialCreated(trial, parent=int(parent)):
                 self.children[parent].append(trial)
-            case SweepOpened():
+            case SweepOpened(dataset=dataset):
                 self.state, self._reason, self._ended_ms = "running", None, None
+                self.dataset = dataset or self.dataset
             case SweepClosed(state, reason):
                 self.state, self._reason, self._ended_ms = state, reason, event.at_ms
             case Ended(trial, state=state) if state.is_terminal:

@@ -42,7 +42,7 @@ class Classes:
     def __call__(self, network: nn.Module, inputs: torch.Tensor) -> Frame:
         import pandas as pd
 
-        probabilities = network(inputs).softmax(1).cpu().numpy()
+        probabilities = network(inputs).softmax(1).double().cpu().numpy()
         chosen = [self.names[index] for index in probabilities.argmax(1)]
         each = {f"probability of {name}": probabilities[:, index] for index, name in enumerate(self.names)}
         return pd.DataFrame({"prediction": chosen, **each})

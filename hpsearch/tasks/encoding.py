@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from hpsearch.models.inputs import Inputs
 from hpsearch.tasks.categories import OneHot
-from hpsearch.tasks.forms import Array, Column, Columns, type_of
+from hpsearch.tasks.forms import Array, Column, Columns, column_type
 from hpsearch.tasks.prepared import Kept
 from hpsearch.tasks.splits import Scale, Split
 from hpsearch.tasks.tables import Table
@@ -57,6 +57,6 @@ def _kept(table: Table, split: Split, scale: Scale, indicators: Mapping[str, One
     if table.frame is None:
         return Kept(Array(Inputs(table.kind, table.inputs.shape[1:]), scale).to_json(), table.inputs[rows])
     coded = {**dict.fromkeys(table.features), **indicators}
-    columns = [Column(name, type_of(table.frame[name]), one_hot) for name, one_hot in coded.items()]
+    columns = [Column(name, column_type(table.frame[name]), one_hot) for name, one_hot in coded.items()]
     frame = table.frame[[column.name for column in columns]]
     return Kept(Columns(tuple(columns), scale).to_json(), frame.iloc[rows])

@@ -34,7 +34,7 @@ class Form(Protocol):
         """(examples, ...), as `Inputs` says. Raises `InputError`, `DataError`."""
 
     def schema(self) -> dict[str, Json]:
-        """What `given` is: {"columns": [[name, type], …]}, or the {"shape", "dtype"} of an array whose first axis counts examples."""
+        """What `given` is: {"columns": [[name, type], …]}, or the {"shape": […]} of one example in an array."""
 
     def to_json(self) -> dict[str, Json]: ...
 
@@ -126,7 +126,7 @@ class Array:
         return decoded
 
     def schema(self) -> dict[str, Json]:
-        return {"shape": list(self.inputs.shape), "dtype": "float32" if self.inputs.kind == "image" else "float64"}
+        return {"shape": list(self.inputs.shape)}
 
     def to_json(self) -> dict[str, Json]:
         return {"kind": self.kind, "inputs": self.inputs.to_json(), **scale_to_json(self.scale)}
@@ -282,7 +282,7 @@ def scale_from_json(content: Mapping[str, Json]) -> Scale:
 
 def frame_to_json(frame: Frame) -> dict[str, Json]:
     """A data frame whole, column by column with its type."""
-    return {"columns": [{"name": str(name), "type": type_of(frame[name]), "values": _values(frame[name])} for name in frame.columns]}
+    return {"columns": [{"name": str(name), "type": column_type(frame[name]), "values": _values(frame[name])} for name in frame.columns]}
 
 
 def frame_from_json(content: Mapping[str, Json]) -> Frame:
@@ -300,7 +300,7 @@ def make_frame(columns: Iterable[tuple[str, str, Any]]) -> Frame:
 _DTYPES = {"double": "float64", "long": "int64", "boolean": "bool", "datetime": "datetime64[ns]", "string": "object"}
 
 
-def type_of(column: pd.Series[Any]) -> str:
+def column_type(column: pd.Series[Any]) -> str:
     """One of double, long, boolean, datetime and string; nullable numbers with gaps are doubles."""
     import pandas as pd
 
@@ -316,7 +316,7 @@ def type_of(column: pd.Series[Any]) -> str:
 def _values(column: pd.Series[Any]) -> list[Json]:
     import pandas as pd
 
-    kind = type_of(column)
+    kind = column_type(column)
     if kind == "double":
         return [float(value) for value in column.to_numpy(dtype=np.float64, na_value=np.nan)]
     if kind in ("long", "boolean"):

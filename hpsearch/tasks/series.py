@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from hpsearch.errors import DataError, unknown
 from hpsearch.tasks import tables
-from hpsearch.tasks.forms import type_of
+from hpsearch.tasks.forms import column_type
 from hpsearch.tasks.synthetic import seasons
 from hpsearch.tasks.tables import Source
 from hpsearch.trial import Json
@@ -70,7 +70,7 @@ def read_series(source: Source, time: str | None) -> Series:
         frame, moments = frame.iloc[np.argsort(moments, kind="stable")].drop(columns=time), np.sort(moments)
     ordered = frame[[target, *(name for name in frame.columns if name != target)]]
     _check_numbers(ordered, path)
-    types = tuple(type_of(ordered[name]) for name in ordered.columns)
+    types = tuple(column_type(ordered[name]) for name in ordered.columns)
     return Series(ordered.to_numpy(dtype=np.float64, na_value=np.nan), tuple(ordered.columns), types, digest, moments)
 
 

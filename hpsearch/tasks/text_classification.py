@@ -87,9 +87,9 @@ class TextClassification(DataTask[Texts]):
             **describe_classes(classes, labels, split),
         }
         parts = Arrays(inputs, {name: labels[chosen] for name, chosen in rows.items()}).parts()
-        form = Words(self.text or "text", vocabulary, Inputs.from_json(meta["inputs"])).to_json()
+        form = Words(raw.text_name, vocabulary, Inputs.from_json(meta["inputs"])).to_json()
         examples = [raw.texts[row] for row in split.validation[:EXAMPLES]]
-        kept = Kept(form, pd.DataFrame({self.text or "text": examples}))
+        kept = Kept(form, pd.DataFrame({raw.text_name: examples}))
         return Encoded(meta, *parts, kept, find_copies("texts", number_texts(raw.texts), labels, split))
 
     def form(self, parameters: Mapping[str, Json], kept: Json) -> Form:

@@ -40,6 +40,11 @@ class TrialFiles:
         log = self.logs / f"{name}.log"
         return [*kept, *_if_any(log)]
 
+    def network(self, trial: int) -> Path | None:
+        """What a re-test has left of its network; None where that is nothing."""
+        path = self.outputs / f"trial-{trial:05d}" / NETWORK
+        return path if path.is_file() else None
+
     def report_digest(self) -> str | None:
         """Of the report as it is now; None where there is none."""
         try:

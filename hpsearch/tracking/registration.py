@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hpsearch.tracking import quiet
-from hpsearch.tracking.champion import ALIAS, judge
+from hpsearch.tracking.champion import ALIAS, Verdict, judge
 from hpsearch.tracking.keys import MAX_NAME, MODEL_KEY, SYSTEM, VERDICT
 from hpsearch.tracking.model import Registered
 
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from hpsearch.tasks.predictor import Given, Predictor
 
 LOADER = "hpsearch.tracking.loader"
+VERSIONS = "mlflow.modelVersions"
 PACKAGES = ("hpsearch", "torch", "numpy", "pandas")
 """What a model needs besides MLflow."""
 
@@ -71,6 +72,7 @@ class Registration:
         model_id = self._logged_model()
         self._say("registering it")
         version = self._version(model_id)
+        self._link(model_id, int(version.version))
         is_champion, said = self._crown(version)
         return Registered(self._order.key, self._order.name, int(version.version), is_champion, said)
 
@@ -109,16 +111,16 @@ class Registration:
 
     def _version(self, model_id: str) -> Any:
         """The version that is this model; one that has lost its model goes."""
-        order = self._order
+        order, source = self._order, f"models:/{model_id}"
         self._ensure_registered()
         found = [v for v in self._client.search_model_versions(f"tags.`{MODEL_KEY}` = '{order.key}'") if v.name == order.name]
-        mine = sorted((v for v in found if v.model_id == model_id), key=lambda v: int(v.version))
-        for version in (*mine[1:], *(v for v in found if v.model_id != model_id)):
+        mine = sorted((v for v in found if v.source == source), key=lambda v: int(v.version))
+        for version in (*mine[1:], *(v for v in found if v.source != source)):
             self._client.delete_model_version(order.name, version.version)
         if mine:
             return mine[0]
         return self._client.create_model_version(
-            order.name, f"models:/{model_id}", order.run_id, tags=dict(order.tags), description=order.description, model_id=model_id
+            order.name, source, order.run_id, tags=dict(order.tags), description=order.description, model_id=model_id
         )
 
     def _ensure_registered(self) -> None:
@@ -131,20 +133,31 @@ class Registration:
                 raise
             self._client.create_registered_model(self._order.name)
 
+    def _link(self, model_id: str, version: int) -> None:
+        """What the UI shows beside the logged model."""
+        known = json.loads(self._client.get_logged_model(model_id).tags.get(VERSIONS, "[]"))
+        if (mine := {"name": self._order.name, "version": version}) not in known:
+            self._client.set_logged_model_tags(model_id, {VERSIONS: json.dumps([*known, mine])})
+
     def _crown(self, version: Any) -> tuple[bool, str]:
         """Decided once: who moves the alias later has their reasons."""
         order = self._order
         champion = self._champion()
         if VERDICT in version.tags:
             return champion is not None and champion.version == version.version, version.tags[VERDICT]
-        if champion is not None and champion.version == version.version:
-            champion = None  # we were killed between the two
-        verdict = judge(order.tags, champion and int(champion.version), champion.tags if champion else {})
+        verdict = self._verdict(version, champion)
         if verdict.is_champion:
             self._client.set_registered_model_alias(order.name, ALIAS, version.version)
         said = f"version {version.version} of {order.name} {verdict.why}"
         self._client.set_model_version_tag(order.name, version.version, VERDICT, said)
         return verdict.is_champion, said
+
+    def _verdict(self, version: Any, champion: Any | None) -> Verdict:
+        if champion is None:
+            return judge(self._order.tags, None, {})
+        if champion.version == version.version:  # the process before was killed when it had the alias, and had not said so
+            return Verdict(True, "is the champion")
+        return judge(self._order.tags, int(champion.version), champion.tags)
 
     def _champion(self) -> Any | None:
         from mlflow.exceptions import MlflowException

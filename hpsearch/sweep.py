@@ -23,7 +23,7 @@ from hpsearch.events import SweepExtended
 from hpsearch.export import keep_export
 from hpsearch.ledger.face import Lease, Ledger, Sweep
 from hpsearch.plan import Plan, make_plan
-from hpsearch.provenance import Provenance, commit_of, environment
+from hpsearch.provenance import Provenance, commit_of, environment_now
 from hpsearch.result import SweepResult
 from hpsearch.search.history import History
 from hpsearch.tracking.files import TrialFiles
@@ -210,7 +210,7 @@ class _Run:
     def _provenance(self) -> Provenance:
         """The code of the user's own lies beside the sweep file, so that both are of one commit."""
         config = self.plan.config
-        return Provenance(self.plan.task.dataset, commit_of(config.directory), environment(), str(config.file) if config.file else None)
+        return Provenance(self.plan.task.dataset, commit_of(config.directory), environment_now(), str(config.file) if config.file else None)
 
     def _lease(self, sweep: Sweep) -> Lease:
         return self.ledger.acquire(sweep.id, "controller", ledgers.holder(), LEASE_TTL_S)

@@ -12,11 +12,11 @@ from dataclasses import asdict, dataclass
 from typing import Self
 
 from hpsearch.provenance.dataset import Dataset, digest_of
-from hpsearch.provenance.environment import Environment, environment
+from hpsearch.provenance.environment import Environment, environment_now
 from hpsearch.provenance.git import Commit, commit_of
 from hpsearch.trial import Json
 
-__all__ = ["Commit", "Dataset", "Environment", "Provenance", "commit_of", "digest_of", "environment"]
+__all__ = ["Commit", "Dataset", "Environment", "Provenance", "commit_of", "digest_of", "environment_now"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ class Environment:
     versions: Mapping[str, str]
 
 
-def environment() -> Environment:
+def environment_now() -> Environment:
     """As it is now."""
     versions = {name: version for name in PACKAGES if (version := _version(name)) is not None}
     return Environment(platform.python_version(), platform.platform(), socket.gethostname(), os.cpu_count(), versions)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import MISSING, asdict, fields
+from dataclasses import MISSING, fields
 from typing import Any, NamedTuple
 
 from hpsearch.events import (
@@ -27,7 +27,7 @@ from hpsearch.events import (
     SweepOpened,
     TrialCreated,
 )
-from hpsearch.provenance import Dataset
+from hpsearch.provenance import Provenance
 from hpsearch.trial import Checkpoint, Json, SearchState, TrialKind, TrialState
 
 
@@ -67,7 +67,7 @@ _NAMES = {kind: name for name, kind in KINDS.items()}
 _APART = frozenset({"trial", "search_state"})
 _DEFAULTS = {kind: [(f.name, f.default) for f in fields(kind) if f.name not in _APART] for kind in KINDS.values()}
 _DECODERS: Mapping[str, Mapping[str, Callable[[Any], Any]]] = {
-    "sweep_opened": {"dataset": lambda dataset: Dataset(**dataset)},
+    "sweep_opened": {"provenance": Provenance.from_json},
     "trial_created": {"kind": TrialKind, "state": TrialState},
     "ended": {"state": TrialState, "checkpoint": lambda checkpoint: Checkpoint(**checkpoint)},
 }
@@ -147,8 +147,8 @@ def _plain(value: Any) -> Any:
         return dict(value)
     if isinstance(value, Checkpoint):
         return {"uri": value.uri, "sha256": value.sha256, "step": value.step}
-    if isinstance(value, Dataset):
-        return asdict(value)
+    if isinstance(value, Provenance):
+        return value.to_json()
     return value
 
 

@@ -1,4 +1,4 @@
-"""What a run of a sweep came from, as its ledger keeps it: the data."""
+"""What a sweep trains on, and what names it."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ def test_every_family_trains_and_goes_on_from_a_checkpoint(tmp_path, name, kind)
 def test_a_shipped_sweep_runs_there(tmp_path, name):
     words = ["run", f"search_spaces/{name}.yaml", "training.device=cuda", "training.epochs=2", "budget.trials=2", "winner.top=0", "--json"]
     done = subprocess.run(
-        [Path(sys.executable).with_name("hpsearch"), *words, "--home", tmp_path], cwd=ROOT, capture_output=True, text=True, check=False
+        [sys.executable, "-m", "hpsearch", *words, "--home", tmp_path], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout.splitlines()[-1])["trials"]["completed"] == 2

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Generic, Protocol, Self, TypeVar
 
 from hpsearch.errors import InputError
 from hpsearch.models import MODELS
 from hpsearch.models.inputs import Inputs
+from hpsearch.provenance import Dataset, digest_of
 from hpsearch.tasks import TASKS, prepared, tables
 from hpsearch.tasks.prepared import Arrays, Prepared
 from hpsearch.tasks.splits import Shares
@@ -28,11 +28,23 @@ if TYPE_CHECKING:
     from hpsearch.training.trial import Trial
 
 
+MOST_COLUMNS = 500
+"""Of a dataset that are recorded by name; the others are counted."""
+
+
 class Digested(Protocol):
     """Raw data: tables, texts, series. `digest` is its SHA-256 (hex)."""
 
     @property
     def digest(self) -> str: ...
+
+    @property
+    def target_name(self) -> str:
+        """Of the column that is predicted, where one is."""
+
+    @property
+    def columns(self) -> Mapping[str, Json]:
+        """The type of each (double, long, boolean, string), the target's too; or the shape of what is no column."""
 
 
 RawT = TypeVar("RawT", bound=Digested)
@@ -75,6 +87,7 @@ class DataTask(ABC, Generic[RawT]):
     device: str = "auto"
     precision: str = "fp32"
     prepared: Prepared | None = field(default=None, init=False)
+    dataset: Dataset | None = field(default=None, init=False)
 
     @classmethod
     def from_config(cls, config: SweepConfig) -> Self:
@@ -133,15 +146,34 @@ class DataTask(ABC, Generic[RawT]):
         raw = self.read()
         target = folder / f"{self.kind}-{self._fingerprint(raw)}"
         self.prepared = prepared.find(target) or self._write(raw, target)
+        self.dataset = self._describe(raw)
         inputs = self.inputs({})
         if inputs.kind not in MODELS[self.model].inputs:
             raise InputError(_unsuited(self.model, inputs))
 
     def _fingerprint(self, raw: RawT) -> str:
-        """Names all that the splits depend on."""
-        shares = [self.shares.validation, self.shares.test, self.shares.seed]
-        whole = [prepared.FORMAT, self.kind, raw.digest, shares, *self.depends_on()]
-        return hashlib.sha256(json.dumps(whole).encode()).hexdigest()[:16]
+        """Names a prepared folder."""
+        return digest_of([prepared.FORMAT, *self._identity(raw)])[:16]
+
+    def _identity(self, raw: RawT) -> list[Json]:
+        """All that the splits depend on; nothing of where the data lie."""
+        return [self.kind, raw.digest, [self.shares.validation, self.shares.test, self.shares.seed], *self.depends_on()]
+
+    def _describe(self, raw: RawT) -> Dataset:
+        columns, target = raw.columns, raw.target_name
+        kept = {name: kind for name, kind in islice(columns.items(), MOST_COLUMNS) if name != target}
+        if target in columns:
+            kept[target] = columns[target]
+        return Dataset(
+            name=Path(self.source.place).name,
+            digest=digest_of(self._identity(raw)),
+            format=self.source.format,
+            place=self.source.place,
+            columns=kept,
+            target=target if target in columns else None,
+            rows=self.meta["rows"],
+            left_out=len(columns) - len(kept),
+        )
 
     def _write(self, raw: RawT, folder: Path) -> Prepared:
         encoded = self.encode(raw)

@@ -13,6 +13,7 @@ from hpsearch.errors import DataError, unknown
 from hpsearch.tasks import tables
 from hpsearch.tasks.synthetic import seasons
 from hpsearch.tasks.tables import Source
+from hpsearch.trial import Json
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,6 +33,15 @@ class Series:
     names: tuple[str, ...]
     digest: str
     moments: NDArray[Any] | None = None
+
+    @property
+    def target_name(self) -> str:
+        return self.names[0]
+
+    @property
+    def columns(self) -> dict[str, Json]:
+        """See Digested. The time is none of them, as it is no input."""
+        return dict.fromkeys(self.names, "double")
 
 
 def read_series(source: Source, time: str | None) -> Series:

@@ -17,6 +17,7 @@ from hpsearch.errors import DataError, unknown
 from hpsearch.models.inputs import InputKind
 from hpsearch.tasks.builtin import read_builtin
 from hpsearch.tasks.categories import find_categorical
+from hpsearch.trial import Json
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -82,10 +83,24 @@ class Table:
         return f"data row {row + 1}"
 
     @property
+    def columns(self) -> dict[str, Json]:
+        """See Digested. Examples that are no rows are one column, x, of their shape."""
+        if self.kind == "rows":
+            found: dict[str, Json] = {**dict.fromkeys(self.features, "double"), **dict.fromkeys(self.categorical, "string")}
+        else:
+            found = {"x": list(self.inputs.shape[1:])}
+        return found if self.target is None else {**found, self.target_name: type_of(self.target)}
+
+    @property
     def labels(self) -> NDArray[Any]:
         """The target of a table that was to have one."""
         assert self.target is not None, "a table without its target is refused when it is read"
         return self.target
+
+
+def type_of(values: NDArray[Any]) -> str:
+    """As a schema has it."""
+    return {"f": "double", "i": "long", "u": "long", "b": "boolean"}.get(values.dtype.kind, "string")
 
 
 def read(source: Source) -> Table:

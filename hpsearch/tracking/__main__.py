@@ -2,7 +2,7 @@
 
 In, one JSON object a line:
     {"store": {"tracking_uri": …, "artifacts": … or null}}    first of all: MLflow's store, which is made if there is none
-    {"open": {"ledger_url": …, "sweep": …, "files": {"outputs": …, "logs": …, "report": …} or null}}
+    {"open": {"ledger_url": …, "sweep": …, "files": {"outputs": …, "logs": …, …} or null}}
                                                               then: the sweep to follow, and where its trials leave files
     {"finish": true}                                          write what the ledger has, and end; the end of the input says the same
 Out:
@@ -184,9 +184,7 @@ def _work(inbox: Inbox, say: Say) -> None:
     with contextlib.suppress(Exception):  # it is tried again, and then told
         create_store(uri, artifacts)
     if (opened := inbox.wait_for("open")) is not None:
-        folders = opened["files"]
-        report = Path(folders["report"]) if folders and folders["report"] else None
-        files = TrialFiles(Path(folders["outputs"]), Path(folders["logs"]), report) if folders else None
+        files = TrialFiles.from_json(opened["files"]) if opened["files"] else None
         Follower(inbox, say, lambda experiment: Runs(uri, experiment, artifacts), opened["ledger_url"], opened["sweep"], files).run()
 
 

@@ -72,11 +72,7 @@ class ProjectorProcess:
 
     def open(self, ledger_url: str, sweep: str, files: TrialFiles | None = None) -> None:
         """From now on MLflow follows the sweep of this name, whose trials leave their files there."""
-        folders = None
-        if files is not None:
-            report = str(files.report) if files.report else None
-            folders = {"outputs": str(files.outputs), "logs": str(files.logs), "report": report}
-        self._say(_line(open={"ledger_url": ledger_url, "sweep": sweep, "files": folders}))
+        self._say(_line(open={"ledger_url": ledger_url, "sweep": sweep, "files": files and files.to_json()}))
 
     @property
     def pid(self) -> int | None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import json
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -13,16 +11,16 @@ from dataclasses import replace
 from hpsearch.errors import TrackerError
 from hpsearch.events import Event
 from hpsearch.ledger.face import Lease, Ledger, Projection, Sweep
+from hpsearch.tracking.documents import Document, documents
 from hpsearch.tracking.files import TrialFile, TrialFiles, tag
-from hpsearch.tracking.keys import ARTIFACTS, CONFIG, PARENT_RUN, REPORT, TRIAL_KEY
+from hpsearch.tracking.keys import ARTIFACTS, PARENT_RUN, REPORT, TRIAL_KEY
 from hpsearch.tracking.links import REPORT_FILE, report_link
+from hpsearch.tracking.origin import Input
 from hpsearch.tracking.picture import Of, Picture, Point, Wanted, objectives_of
 from hpsearch.tracking.runs import Found, Runs
 
 BATCH = 5_000
 """Events a round. A round is noted in the ledger at its end: it is also what is written again after a kill."""
-
-CONFIG_FILE = "sweep.json"
 
 _ATTACH_AGAIN_S = 10.0
 """After a failure of the artifact store, which may take as long itself."""
@@ -61,7 +59,6 @@ class Projector:
         self._unattached: set[int] = set()
         self._attach_at = 0.0
         self._is_sure = False
-        self._config = hashlib.sha256(json.dumps(sweep.config, sort_keys=True).encode()).hexdigest()[:12]
         self.picture = Picture(sweep, objectives_of(sweep.config))
         for events in self._events(until=self._noted.seq):
             self.picture.apply(events)
@@ -83,7 +80,7 @@ class Projector:
         self.add(self._ledger.events(self.sweep.id, self.picture.seq, BATCH))
         if time.monotonic() >= self._attach_at:
             _merge(self.pending, {of: [] for of in self._unattached})
-            if self.new_report() is not None:
+            if self.new_report() is not None or (self.picture.has_ended and self.new_documents()):
                 _merge(self.pending, {None: []})
         if not self.pending:
             return False
@@ -148,11 +145,14 @@ class Projector:
         params = {k: v for k, v in wanted.params.items() if k not in found.params}
         tags = {**missing_tags(found, wanted), **attached}
         self.runs.log(found.run_id, self.pending.get(of, []), params, tags)
+        if inputs := missing_inputs(found, wanted):
+            self.runs.log_inputs(found.run_id, inputs)
         if has_other_status(found, wanted):
             self.runs.set_status(found.run_id, wanted.status, wanted.end_ms)
         self.found[of] = replace(
-            found, status=wanted.status, end_ms=wanted.end_ms, params={**found.params, **params}, tags={**found.tags, **tags}
-        )
+            found, status=wanted.status, end_ms=wanted.end_ms, params={**found.params, **params}, tags={**found.tags, **tags},
+            inputs=found.inputs | {each.key for each in inputs},
+        )  # fmt: skip
         self.pending.pop(of, None)
 
     def _create(self, of: Of) -> Found:
@@ -179,21 +179,26 @@ class Projector:
         return self.picture.wanted(of, self._parent_run(of))
 
     def _with_sweep_files(self, found: Found) -> dict[str, str]:
-        """Attach the sweep's configuration, and its report as it is now; gives the tags that say so."""
+        """Attach the sweep's documents, and its report as it is now; gives the tags that say so."""
         tags: dict[str, str] = {}
         with self._attaching() as may_attach:
-            if may_attach and found.tags.get(CONFIG) != self._config:
-                self.runs.attach(found.run_id, CONFIG_FILE, self.sweep.config)
-                tags[CONFIG] = self._config
+            for document in self.new_documents() if may_attach else ():
+                self.runs.attach(found.run_id, document.name, document.text)
+                tags[document.tag] = document.digest
             if may_attach and self._files is not None and self._files.report and (digest := self.new_report()) is not None:
                 self.runs.attach_page(found.run_id, self._files.report, REPORT_FILE)
                 tags[REPORT] = digest
         self._link_report(replace(found, tags={**found.tags, **tags}))
         return tags
 
+    def new_documents(self) -> list[Document]:
+        """Those that MLflow has not, or not as they should be."""
+        tags = found.tags if (found := self.found.get(None)) is not None else {}
+        return [each for each in documents(self.picture, self._files) if tags.get(each.tag) != each.digest]
+
     def new_report(self) -> str | None:
         """The digest of a report that MLflow has not, of a sweep that has ended: while it runs, its page is out of date at once."""
-        if self._files is None or self.picture.state in ("created", "running"):
+        if self._files is None or not self.picture.has_ended:
             return None
         digest = self._files.report_digest()
         return None if (found := self.found.get(None)) is not None and found.tags.get(REPORT) == digest else digest
@@ -270,6 +275,11 @@ class Projector:
 def missing_tags(found: Found, wanted: Wanted) -> dict[str, str]:
     """The tags that are not there or not so; an empty one need not be there."""
     return {k: v for k, v in wanted.tags.items() if found.tags.get(k, "") != v}
+
+
+def missing_inputs(found: Found, wanted: Wanted) -> list[Input]:
+    """The datasets that are not there."""
+    return [each for each in wanted.inputs if each.key not in found.inputs]
 
 
 def has_other_status(found: Found, wanted: Wanted) -> bool:

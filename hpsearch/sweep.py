@@ -27,6 +27,7 @@ from hpsearch.provenance import Provenance, commit_of, environment_now
 from hpsearch.result import SweepResult
 from hpsearch.search.history import History
 from hpsearch.tracking.files import TrialFiles
+from hpsearch.tracking.model import Registered
 from hpsearch.tracking.process import ProjectorProcess, Tracked
 from hpsearch.trial import Executor, Json
 
@@ -245,8 +246,10 @@ class _Run:
     def _catch_up(self, finished: Sweep) -> Tracked:
         """What the run that finished it could not bring to MLflow any more is brought there now."""
         projection = self.ledger.projection(finished.id)
-        if projection.seq >= finished.last_seq:
-            return Tracked(projection.experiment_id, projection.run_id, projection.seq, True)
+        is_registered = projection.model is not None or self.plan.config.tracking.register is None
+        if projection.seq >= finished.last_seq and is_registered:
+            model = projection.model and Registered(**projection.model).to_json()
+            return Tracked(projection.experiment_id, projection.run_id, projection.seq, True, model=model)
         with self._projector() as projector:
             projector.open(self.home.ledger_url, finished.name, self._files(finished))
             return projector.finish(TRACKING_PATIENCE_S)

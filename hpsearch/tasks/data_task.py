@@ -15,7 +15,9 @@ from hpsearch.models import MODELS
 from hpsearch.models.inputs import Inputs
 from hpsearch.provenance import Dataset, digest_of
 from hpsearch.tasks import TASKS, prepared, tables
-from hpsearch.tasks.prepared import Arrays, Prepared
+from hpsearch.tasks.answers import Answer
+from hpsearch.tasks.forms import FORMS, Form
+from hpsearch.tasks.prepared import Arrays, Kept, Prepared
 from hpsearch.tasks.splits import Shares
 from hpsearch.trial import Json, Objective, TrialKind
 
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from hpsearch.config import DataConfig, SweepConfig
+    from hpsearch.tasks.predictor import Given, Predictor
     from hpsearch.training.loop import Learner, Measure
     from hpsearch.training.trial import Trial
 
@@ -54,12 +57,13 @@ RawT = TypeVar("RawT", bound=Digested)
 class Encoded:
     """Raw data as they are trained on: in splits, in numbers. `meta` says what they are; "inputs" is there an `Inputs` as JSON.
 
-    `warnings`: what was found in them that a person should know of.
+    `kept`: what a trained network keeps of them. `warnings`: what was found in them that a person should know of.
     """
 
     meta: Mapping[str, Json]
     search: Arrays
     test: Arrays
+    kept: Kept
     warnings: Sequence[str] = ()
 
 
@@ -72,6 +76,7 @@ class DataTask(ABC, Generic[RawT]):
         epochs: of one trial's full training.
         patience: epochs without improvement of the first objective after which a training ends.
         precision: fp32, tf32 or bf16.
+        leaves_networks: whether each re-test leaves its network, for the winner's to be registered.
     """
 
     kind: ClassVar[str]
@@ -86,6 +91,7 @@ class DataTask(ABC, Generic[RawT]):
     patience: int | None = None
     device: str = "auto"
     precision: str = "fp32"
+    leaves_networks: bool = False
     prepared: Prepared | None = field(default=None, init=False)
     dataset: Dataset | None = field(default=None, init=False)
 
@@ -103,6 +109,7 @@ class DataTask(ABC, Generic[RawT]):
             patience=training.patience,
             device=training.device,
             precision=training.precision,
+            leaves_networks=config.tracking.register is not None,
         )
 
     @property
@@ -178,7 +185,7 @@ class DataTask(ABC, Generic[RawT]):
     def _write(self, raw: RawT, folder: Path) -> Prepared:
         encoded = self.encode(raw)
         meta = {"digest": raw.digest, "data": str(self.source), "warnings": list(encoded.warnings), **encoded.meta}
-        return prepared.write(folder, meta, encoded.search, encoded.test)
+        return prepared.write(folder, meta, encoded.search, encoded.test, encoded.kept)
 
     def static_metrics(self, parameters: Mapping[str, Json]) -> dict[str, float]:
         """See Task."""
@@ -190,6 +197,7 @@ class DataTask(ABC, Generic[RawT]):
 
     def run(self, trial: Trial) -> None:
         """See Task. A re-test is measured on the test split too, where there is one, after its last step."""
+        from hpsearch.tasks.leaving import Leaving
         from hpsearch.training import device, loop, precision
         from hpsearch.training.stopping import Patience
 
@@ -202,7 +210,28 @@ class DataTask(ABC, Generic[RawT]):
             learner = self.learner(trial, precision.computing(self.precision, model), data)
             measure = self.measure(trial, data, "validation")
             examine = self.measure(trial, data, "test") if is_retest and len(data.inputs["test"]) else None
+            if is_retest and self.leaves_networks:
+                examine = Leaving(trial, examine, lambda trained: self.predictor(trial.params, trained, data))
             loop.train(trial, learner, measure, Patience(self.objectives[0], self.patience), examine)
+
+    def predictor(self, parameters: Mapping[str, Json], model: nn.Module, data: Data) -> Predictor:
+        """The trained `model` in use, with examples of the validation split, of which it says here what it must say ever after."""
+        from hpsearch.tasks.predictor import Example, Network, Predictor
+
+        assert self.prepared is not None, "the task is not prepared"
+        kept = prepared.load_kept(self.prepared.folder)
+        network = Network(self.model, parameters, self.inputs(parameters), self.outputs, self.precision)
+        form, answer = self.form(parameters, kept.form), self.answer(parameters, kept.form, model, data)
+        given, inputs = self.example(parameters, kept.example, data)
+        return Predictor(network, model, form, answer, Example(given, answer(model, inputs)))
+
+    def form(self, parameters: Mapping[str, Json], kept: Json) -> Form:
+        """Of examples as their user has them; `kept`: what was kept of it with the data."""
+        return FORMS[kept["kind"]].from_json(kept)
+
+    def example(self, parameters: Mapping[str, Json], kept: Given, data: Data) -> tuple[Given, torch.Tensor]:
+        """Examples in that form, and the same as they were trained on: the first of the validation split."""
+        return kept, data.inputs["validation"][: len(kept)]
 
     def inputs(self, parameters: Mapping[str, Json]) -> Inputs:
         """What one example is."""
@@ -224,6 +253,10 @@ class DataTask(ABC, Generic[RawT]):
     @abstractmethod
     def encode(self, raw: RawT) -> Encoded:
         """Splits, and the numbers in them. Raises `DataError`."""
+
+    @abstractmethod
+    def answer(self, parameters: Mapping[str, Json], kept: Json, model: nn.Module, data: Data) -> Answer:
+        """What the outputs of the trained `model` mean; `kept`: the form of the data."""
 
     @abstractmethod
     def learner(self, trial: Trial, model: nn.Module, data: Data) -> Learner:

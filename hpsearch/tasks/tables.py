@@ -62,6 +62,7 @@ class Table:
         categorical: (rows,) strings of each column that is no number; rows alone have them.
         test_rows: the rows that whoever published the data has set apart for the test; None: nobody has.
         files: the file of each row, where each has its own.
+        frame: the columns as they were read, without the target; None where they are an array.
     """
 
     inputs: NDArray[np.floating[Any]]
@@ -73,6 +74,7 @@ class Table:
     categorical: Mapping[str, NDArray[np.str_]] = field(default_factory=dict)
     test_rows: NDArray[np.intp] | None = None
     files: Sequence[str] = ()
+    frame: pd.DataFrame | None = None
 
     def place(self, row: int) -> str:
         """Where a person finds a row, numbered from 0: `data row 12`, `cat/07.png`, `test row 3` of a published test set."""
@@ -220,7 +222,7 @@ def _read_columns(source: Source) -> Table:
     if target is not None:
         check_present(frame[target].isna().to_numpy(), target, path)
     labels = None if target is None else column_values(frame[target])
-    return _checked(Table(inputs, labels, tuple(numeric.columns), target or "", digest, categorical=categorical), path)
+    return _checked(Table(inputs, labels, tuple(numeric.columns), target or "", digest, categorical=categorical, frame=features), path)
 
 
 def column_values(column: pd.Series[Any]) -> NDArray[Any]:

@@ -140,7 +140,12 @@ class Vocabulary:
         if not known:
             raise DataError("no word of the texts to train on is there twice, and nothing can be learned from them; give more texts")
         ordered = sorted(known, key=lambda word: (-counts[word], word))[: MOST_WORDS - FIRST_WORD]
-        return cls({word: FIRST_WORD + index for index, word in enumerate(ordered)})
+        return cls.of(ordered)
+
+    @classmethod
+    def of(cls, words: Sequence[str]) -> Self:
+        """Of these words, the most frequent first."""
+        return cls({word: FIRST_WORD + index for index, word in enumerate(words)})
 
     @property
     def size(self) -> int:

@@ -11,7 +11,7 @@ from typing import Self
 
 from hpsearch.config.home import Home
 from hpsearch.tracking.keys import MAX_TAG, cut
-from hpsearch.training.artifacts import MAX_BYTES, MAX_FILES, is_plain
+from hpsearch.training.artifacts import MAX_BYTES, MAX_FILES, NETWORK, is_plain
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +62,11 @@ class TrialFiles:
         log = self.logs / f"{name}.log"
         return [*kept, *_if_any(log)]
 
+    def network(self, trial: int) -> Path | None:
+        """What a re-test has left of its network; None where that is nothing."""
+        path = self.outputs / f"trial-{trial:05d}" / NETWORK
+        return path if path.is_file() else None
+
     def report_digest(self) -> str | None:
         """Of the report as it is now; None where there is none."""
         try:
@@ -85,9 +90,13 @@ def tag(files: Sequence[TrialFile]) -> str:
 def _plain_files(folder: Path) -> Iterator[os.DirEntry[str]]:
     try:
         with os.scandir(folder) as entries:
-            yield from (entry for entry in entries if is_plain(entry.name) and entry.is_file(follow_symlinks=False))
+            yield from (entry for entry in entries if _is_artifact(entry))
     except FileNotFoundError:
         return
+
+
+def _is_artifact(entry: os.DirEntry[str]) -> bool:
+    return is_plain(entry.name) and entry.name != NETWORK and entry.is_file(follow_symlinks=False)
 
 
 def _if_any(log: Path) -> Iterable[TrialFile]:

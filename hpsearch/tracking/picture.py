@@ -15,7 +15,22 @@ from hpsearch.ledger.face import Sweep
 from hpsearch.provenance import Dataset
 from hpsearch.search.history import History, TrialRecord
 from hpsearch.tracking import note
-from hpsearch.tracking.keys import MAX_TAG, NOTE, PARENT_RUN, SWEEP_KEY, SYSTEM, TRIAL_KEY, cut, fitting_name, param, sweep_key, trial_key
+from hpsearch.tracking.keys import (
+    MAX_TAG,
+    MODEL,
+    MODEL_KEY,
+    NOTE,
+    PARENT_RUN,
+    SWEEP_KEY,
+    SYSTEM,
+    TRIAL_KEY,
+    cut,
+    fitting_name,
+    param,
+    sweep_key,
+    trial_key,
+)
+from hpsearch.tracking.model import Registered
 from hpsearch.tracking.origin import Input, Session, dataset_of, inputs_of, source_tags
 from hpsearch.tracking.summary import Summary
 from hpsearch.trial import MLFLOW_STATUS, Json, Objective, TrialKind, TrialState
@@ -70,6 +85,8 @@ class Picture:
         self.state: SweepState = "created"
         self.report: str | None = None
         """The link to the sweep's page among the artifacts of its run."""
+        self.model: Registered | None = None
+        """Where the winner's network is in the model registry."""
         self._reason: str | None = None
         self._ended_ms: int | None = None
         self._ended_trials = 0
@@ -161,6 +178,10 @@ class Picture:
             tags=tags,
         )
 
+    def _note(self, best: Sequence[TrialRecord]) -> str:
+        said = self.model.said if self.model else None
+        return note.markdown(self.sweep.name, self.state, self.history, best, choose(self.history), self.report, said)
+
     def _sweep_run(self) -> Wanted:
         best = self.history.best()
         tags = {
@@ -169,7 +190,8 @@ class Picture:
             "hpsearch.state": self.state,
             "hpsearch.reason": cut(self._reason or "", MAX_TAG),
             "hpsearch.best_trial": ", ".join(str(t.number) for t in best[:20]),
-            NOTE: cut(note.markdown(self.sweep.name, self.state, self.history, best, choose(self.history), self.report), MAX_TAG),
+            NOTE: cut(self._note(best), MAX_TAG),
+            **({MODEL: cut(self.model.uri, MAX_TAG), MODEL_KEY: self.model.key} if self.model else {}),
         }
         return Wanted(
             name=self.sweep.name,

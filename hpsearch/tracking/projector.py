@@ -5,18 +5,20 @@ from __future__ import annotations
 import contextlib
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, replace
 
-from hpsearch.errors import TrackerError
+from hpsearch.errors import InputError, TrackerError
 from hpsearch.events import Event
 from hpsearch.ledger.face import Lease, Ledger, Projection, Sweep
 from hpsearch.tracking.documents import Document, documents
 from hpsearch.tracking.files import TrialFile, TrialFiles, tag
-from hpsearch.tracking.keys import ARTIFACTS, PARENT_RUN, REPORT, TRIAL_KEY
+from hpsearch.tracking.keys import ARTIFACTS, MODEL_KEY, PARENT_RUN, REPORT, TRIAL_KEY
 from hpsearch.tracking.links import REPORT_FILE, report_link
+from hpsearch.tracking.model import ModelWanted, Registered, model_wanted
 from hpsearch.tracking.origin import Input
 from hpsearch.tracking.picture import Of, Picture, Point, Wanted, objectives_of
+from hpsearch.tracking.registering import register
 from hpsearch.tracking.runs import Found, Runs
 
 BATCH = 5_000
@@ -105,6 +107,7 @@ class Projector:
         if None in self.found:
             self._adopt(self.found)
             self._link_report(self.found[None])
+            self._link_model(self.found[None])
         self._attach_at = 0.0
         self._unattached = {of for of, found in self.found.items() if of is not None and self._unattached_files(of, found)}
         self._is_sure = True
@@ -129,7 +132,8 @@ class Projector:
         except TrackerError:
             self._is_sure = False
             raise
-        projection = Projection(self.picture.seq, self.runs.experiment_id, self.run_id)
+        model = self.picture.model and asdict(self.picture.model)
+        projection = Projection(self.picture.seq, self.runs.experiment_id, self.run_id, model or self._noted.model)
         if projection != self._noted or self._new:
             self._ledger.project(self._lease, projection, self._new)
         self._noted, self._new = projection, {}
@@ -206,6 +210,46 @@ class Projector:
     def _link_report(self, found: Found) -> None:
         if REPORT in found.tags:
             self.picture.report = report_link(self.runs.experiment_id or "", found.run_id)
+
+    def _link_model(self, found: Found) -> None:
+        """What the ledger knows of the model, where MLflow has it."""
+        noted = self._noted.model
+        self.picture.model = Registered(**noted) if noted and found.tags.get(MODEL_KEY) == noted["key"] else None
+
+    def unregistered(self) -> ModelWanted | None:
+        """What is still to be registered: the winner's network, where the sweep file asks for that."""
+        wanted = model_wanted(self.picture)
+        return None if wanted is None or (self.picture.model and self.picture.model.key == wanted.key) else wanted
+
+    def register(self, wanted: ModelWanted, tick: Callable[[str], None]) -> None:
+        """Have it registered; the next `write` tells of it.
+
+        Raises:
+            InputError: its network is not to be found.
+            TrackerError: MLflow failed.
+        """
+        network = self._files.network(wanted.trial) if self._files else None
+        if network is None:
+            raise InputError(
+                f"the model cannot be registered: re-test {wanted.trial} has left no network here; its log may say why, and if it was "
+                f"trained with another home, run `hpsearch sync` there"
+            )
+
+        def keep(at: str) -> None:
+            self._keep_lease()
+            tick(at)
+
+        self.picture.model = register(
+            {
+                "tracking_uri": self.runs.tracking_uri,
+                "network": str(network),
+                "experiment_id": self.runs.experiment_id,
+                "run_id": self.found[wanted.trial].run_id,
+                **{name: getattr(wanted, name) for name in ("name", "key", "description", "tags", "params")},
+            },
+            keep,
+        )
+        self.pending.setdefault(None, [])
 
     def _with_files(self, of: int, found: Found) -> dict[str, str]:
         """Attach what an ended trial has left; gives the tag that says so, which comes last: without it they are attached again."""

@@ -11,7 +11,7 @@ from typing import Any
 
 from hpsearch.errors import TrackerError
 from hpsearch.tracking import quiet
-from hpsearch.tracking.keys import SWEEP_KEY
+from hpsearch.tracking.keys import MODEL_KEY, SWEEP_KEY
 from hpsearch.tracking.origin import Input
 from hpsearch.tracking.picture import Point, Wanted
 from hpsearch.tracking.schema import create_store, sqlite_file
@@ -161,6 +161,11 @@ class Runs:
             return frozenset(entry.path for entry in self._client.list_artifacts(run_id))
         except Exception:
             return None
+
+    def has_version(self, key: str) -> bool:
+        """Whether the model registry has the network of this key, whatever it is called there."""
+        with self._errors():
+            return len(self._client.search_model_versions(f"tags.`{MODEL_KEY}` = '{key}'", max_results=1)) > 0
 
     def close(self) -> None:
         """Leave a SQLite file complete in itself, without what waits beside it to be merged."""

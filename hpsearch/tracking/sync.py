@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from hpsearch.errors import InputError
 from hpsearch.ledger import holder
 from hpsearch.ledger.face import Ledger
 from hpsearch.tracking.documents import NAMES
@@ -17,6 +18,7 @@ from hpsearch.tracking.links import REPORT_FILE
 from hpsearch.tracking.picture import Of, Point, Wanted, experiment_name
 from hpsearch.tracking.projector import BATCH, Projector, has_other_status, missing_inputs, missing_tags
 from hpsearch.tracking.runs import Found, Runs
+from hpsearch.trial import Json
 
 _LEASE_TTL_S = 30.0
 
@@ -36,11 +38,17 @@ class Synced:
     missing_points: int = 0
     updated: int = 0
     """Runs whose status, tags or parameters were mended."""
+    models: int = 0
+    """Registered anew."""
+    model: dict[str, Json] | None = None
+    """Where the winner's network is in the model registry."""
+    unregistered: str | None = None
+    """Why it is not there, though it should be."""
 
     @property
     def repairs(self) -> int:
         """How many things were wrong."""
-        return self.missing_runs + self.wrong_runs + self.duplicates + self.missing_points + self.updated
+        return self.missing_runs + self.wrong_runs + self.duplicates + self.missing_points + self.updated + self.models
 
 
 def sync(ledger: Ledger, name: str, tracking_uri: str, artifacts: Path | None = None, files: TrialFiles | None = None) -> Synced:
@@ -80,9 +88,23 @@ class _Sync:
         for of in (None, *projector.picture.history.trials):
             self._compare(of, expected.get(of, []))
         projector.write()
+        self._register()
         self.result.duplicates = projector.deleted
         self.result.experiment_id, self.result.run_id = projector.runs.experiment_id or "", projector.run_id or ""
         return self.result
+
+    def _register(self) -> None:
+        projector, result = self.projector, self.result
+        if projector.picture.model and not projector.runs.has_version(projector.picture.model.key):
+            projector.picture.model = None  # deleted since
+        if (wanted := projector.unregistered()) is not None:
+            try:
+                projector.register(wanted, lambda at: None)
+                projector.write()
+                result.models += 1
+            except InputError as error:
+                result.unregistered = str(error)
+        result.model = model.to_json() if (model := projector.picture.model) else None
 
     def _compare(self, of: Of, expected: list[Point]) -> None:
         projector, result = self.projector, self.result

@@ -17,7 +17,7 @@ from typing import Any
 from hpsearch.config.home import Home, mask
 from hpsearch.errors import InputError
 from hpsearch.ledger.face import Ledger
-from hpsearch.report import contour, curves, front, parameters, progress, story, table, training, workers
+from hpsearch.report import contour, curves, front, mistakes, parameters, progress, story, table, training, workers
 from hpsearch.report.facts import Facts
 from hpsearch.report.plot import DARK, STATE_COLOURS, Plot
 from hpsearch.report.words import day, duration, number
@@ -55,7 +55,7 @@ def write_report(ledger: Ledger, home: Home, name: str, output: Path | None = No
 
 def html_of(facts: Facts, outputs: Path, renew_s: int | None = None) -> str:
     """The page. `outputs`: the folder of what the sweep's trials have left."""
-    plots = plots_of(facts)
+    plots = plots_of(facts, outputs)
     found = workers.failures(facts)
     heads, rows = story.compared(facts)
     content = {
@@ -79,8 +79,8 @@ def html_of(facts: Facts, outputs: Path, renew_s: int | None = None) -> str:
     return render("report.html", facts.name, content, plots, {"trials": table.trial_table(facts)}, renew_s)
 
 
-def plots_of(facts: Facts) -> dict[str, list[Plot]]:
-    """The figures by section."""
+def plots_of(facts: Facts, outputs: Path) -> dict[str, list[Plot]]:
+    """The figures by section. `outputs`: as for `html_of`."""
     shares = importance(facts.seen.config.space, facts.seen.history)
     return {
         "front": list(front.front_plots(facts)),
@@ -91,6 +91,7 @@ def plots_of(facts: Facts) -> dict[str, list[Plot]]:
         "parallel": list(parameters.parallel_plot(facts, shares)),
         "slices": list(parameters.slice_plots(facts, shares)),
         "training": list(training.training_plots(facts)),
+        "mistakes": list(mistakes.mistakes_plots(facts, outputs)),
         "timeline": list(workers.timeline_plot(facts)),
         "failures": list(workers.failures_plot(workers.failures(facts))),
     }
@@ -101,7 +102,7 @@ def _has(section: str, content: Mapping[str, Any]) -> bool:
     wanted = {
         "progress": bool(plots["progress"] or plots["curves"]),
         "mattered": bool(plots["parallel"] or plots["slices"]),
-        "training": bool(plots["training"] or content["findings"] or content["pictures"]),
+        "training": bool(plots["training"] or plots["mistakes"] or content["findings"] or content["pictures"]),
         "workers": bool(plots["timeline"] or content["failures"]),
     }
     return wanted.get(section, True)

@@ -165,7 +165,7 @@ def texts(value: Any, key: str = "") -> Any:
 
 def test_plotly_is_given_no_markup_of_users() -> None:
     facts, _ = evil(EVIL)
-    shown = [pair for group in page.plots_of(facts).values() for plot in group for pair in texts([plot.data, plot.layout])]
+    shown = [pair for group in page.plots_of(facts, Path("nowhere")).values() for plot in group for pair in texts([plot.data, plot.layout])]
     assert any("&lt;img" in text for _, text in shown)
     assert [
         (key, text) for key, text in shown if "<" in text.replace("<extra></extra>", "").replace("<extra>%{fullData.name}</extra>", "")

@@ -18,7 +18,13 @@ _MAX_CELL = 60
 
 
 def markdown(
-    name: str, state: str, history: History, best: Sequence[TrialRecord], winner: Winner | None = None, report: str | None = None
+    name: str,
+    state: str,
+    history: History,
+    best: Sequence[TrialRecord],
+    winner: Winner | None = None,
+    report: str | None = None,
+    trials: tuple[str, str] | None = None,
 ) -> str:
     """The whole note.
 
@@ -26,9 +32,11 @@ def markdown(
         best: the best trial, or the Pareto front.
         winner: of the re-tests, where there were any.
         report: the link to the sweep's page, once it is there.
+        trials: the links to all trials as a table and as charts.
     """
     page = f"[Open the report]({report}): every trial, what mattered, how it went." if report else ""
-    parts = (f"**{plain(name)}** is {state}.", page, _winner(winner), _comparison(history, best), _states(history), _commands(name))
+    seen = f"[All trials, the best first]({trials[0]}) or [as charts]({trials[1]})." if trials else ""
+    parts = (f"**{plain(name)}** is {state}.", page, seen, _winner(winner), _comparison(history, best), _states(history), _commands(name))
     return "\n\n".join(part for part in parts if part)
 
 

@@ -64,6 +64,8 @@ class Picture:
         self.state: SweepState = "created"
         self.report: str | None = None
         """The link to the sweep's page among the artifacts of its run."""
+        self.trials: tuple[str, str] | None = None
+        """The links to all trials in MLflow's UI, as a table and as charts."""
         self._reason: str | None = None
         self._ended_ms: int | None = None
         self._ended_trials = 0
@@ -149,7 +151,7 @@ class Picture:
             "hpsearch.state": self.state,
             "hpsearch.reason": cut(self._reason or "", MAX_TAG),
             "hpsearch.best_trial": ", ".join(str(t.number) for t in best[:20]),
-            NOTE: cut(note.markdown(self.sweep.name, self.state, self.history, best, choose(self.history), self.report), MAX_TAG),
+            NOTE: cut(self._note(best), MAX_TAG),
         }
         return Wanted(
             name=self.sweep.name,
@@ -159,6 +161,9 @@ class Picture:
             params=sweep_params(self.sweep.config),
             tags={**user_tags(self.sweep.config), **tags},
         )
+
+    def _note(self, best: Sequence[TrialRecord]) -> str:
+        return note.markdown(self.sweep.name, self.state, self.history, best, choose(self.history), self.report, self.trials)
 
 
 def diagnosis_tags(trial: TrialRecord) -> dict[str, str]:

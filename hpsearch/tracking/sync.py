@@ -35,11 +35,13 @@ class Synced:
     missing_points: int = 0
     updated: int = 0
     """Runs whose status, tags or parameters were mended."""
+    views: int = 0
+    """Whether the view that links open was written anew."""
 
     @property
     def repairs(self) -> int:
         """How many things were wrong."""
-        return self.missing_runs + self.wrong_runs + self.duplicates + self.missing_points + self.updated
+        return self.missing_runs + self.wrong_runs + self.duplicates + self.missing_points + self.updated + self.views
 
 
 def sync(ledger: Ledger, name: str, tracking_uri: str, artifacts: Path | None = None, files: TrialFiles | None = None) -> Synced:
@@ -79,7 +81,7 @@ class _Sync:
         for of in (None, *projector.picture.history.trials):
             self._compare(of, expected.get(of, []))
         projector.write()
-        self.result.duplicates = projector.deleted
+        self.result.duplicates, self.result.views = projector.deleted, projector.views
         self.result.experiment_id, self.result.run_id = projector.runs.experiment_id or "", projector.run_id or ""
         return self.result
 

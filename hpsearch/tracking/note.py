@@ -52,7 +52,8 @@ def plain(text: str) -> str:
     """`text` as Markdown and HTML show it letter by letter, on one line of a table."""
     text = " ".join(text.split()).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     text = text.replace("@", "&commat;")  # the UI would link it to a person on GitHub
-    return re.sub(r"([\\`*_{}\[\]()#+!|~:-])", r"\\\1", text)
+    text = text.replace(":", "&colon;")  # it would show a backslash before it, and may make an address a link
+    return re.sub(r"([\\`*_{}\[\]()#+!|~-])", r"\\\1", text)
 
 
 def _comparison(history: History, best: Sequence[TrialRecord]) -> str:

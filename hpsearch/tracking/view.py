@@ -106,10 +106,10 @@ def _columns(metrics: Sequence[str], parameters: Sequence[str]) -> dict[str, int
     """Columns with their widths in pixels."""
     return {
         **{f"metrics.`{name}`": _width(name) for name in metrics},
-        "tags.`hpsearch.state`": _NARROWEST,
+        "tags.`hpsearch.state`": 140,
         **{f"params.`{name}`": _width(name) for name in parameters},
-        "tags.`hpsearch.diagnosis`": 130,
-        "tags.`hpsearch.reason`": _WIDEST,
+        "tags.`hpsearch.diagnosis`": 170,
+        "tags.`hpsearch.reason`": 480,
     }
 
 

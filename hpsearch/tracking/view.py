@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from hpsearch.ledger.face import Sweep
 from hpsearch.tracking.keys import SWEEP_KEY, fitting_name, sweep_key
+from hpsearch.tracking.picture import objectives_of, value_key
 from hpsearch.trial import Json
 
 TAG = "mlflow.sharedViewState."
@@ -59,14 +60,14 @@ def is_ours(value: str | None) -> bool:
 
 def view_state(sweep: Sweep) -> dict[str, Json]:
     """The view's state as the UI reads it, from the sweep's configuration alone."""
-    objectives = sweep.config["objective"]
-    metrics = list(_known([o["metric"] for o in objectives], MAX_OBJECTIVES))
-    space = sweep.config["space"]
-    columns = _columns(metrics, list(_known(varied(space), MAX_COLUMNS)))
+    objectives, space = objectives_of(sweep.config), sweep.config["space"]
+    metrics = list(_known([o.metric for o in objectives], MAX_OBJECTIVES))
+    values = list(_known([value_key(o) for o in objectives], MAX_OBJECTIVES))
+    columns = _columns(list(dict.fromkeys([*values, *metrics])), list(_known(varied(space), MAX_COLUMNS)))
     return {
         "searchFilter": f"tags.`{SWEEP_KEY}` = '{sweep_key(sweep)}' AND tags.`hpsearch.kind` != 'retest'",
-        "orderByKey": f"metrics.`{metrics[0]}`",
-        "orderByAsc": objectives[0]["goal"] == "minimize",
+        "orderByKey": f"metrics.`{values[0]}`",
+        "orderByAsc": objectives[0].goal == "minimize",
         "selectedColumns": list(columns),
         "columnOrder": ["attributes.`Run Name`", *columns, "duration", "runDateAndNestInfo"],
         "columnWidths": columns,
@@ -77,7 +78,7 @@ def view_state(sweep: Sweep) -> dict[str, Json]:
             {"uuid": "system", "name": "System metrics", **_OPEN, "display": False},
         ],
         "compareRunCharts": [
-            _parallel(metrics, list(_known(axes(space), MAX_AXES))),
+            _parallel(values, list(_known(axes(space), MAX_AXES))),
             *(_curves(n, metric) for n, metric in enumerate(metrics)),
         ],
     }

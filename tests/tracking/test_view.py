@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from hpsearch import ledger as ledgers
+from hpsearch.events import Assigned, Begun, Ended, Reported, SweepOpened, TrialCreated
 from hpsearch.ledger.face import Sweep
 from hpsearch.tracking import view
 from hpsearch.tracking.projector import Projector
 from hpsearch.tracking.runs import Runs
 from hpsearch.tracking.sync import sync
-from hpsearch.trial import Json
+from hpsearch.trial import Json, TrialKind, TrialState
 
 SPACE = {
     "learning_rate": {"min": 1e-5, "max": 0.1, "log": True},
@@ -42,6 +44,15 @@ def test_the_best_is_on_top_and_every_parameter_that_varies_has_a_column() -> No
     assert params == ["params.`learning_rate`", "params.`optimizer`", "params.`momentum`"]
     assert "metrics.`val_accuracy`" in seen["selectedColumns"]
     assert state(sweep(goals=[("val_loss", "minimize")]))["orderByAsc"] is True
+
+
+def test_where_the_best_step_counts_trials_are_sorted_by_that() -> None:
+    at_best = replace(sweep(), config={"objective": [{"metric": "val_loss", "goal": "minimize", "at": "best"}], "space": SPACE})
+    seen = state(at_best)
+    assert seen["orderByKey"] == "metrics.`val_loss_at_best`"
+    assert seen["selectedColumns"][:2] == ["metrics.`val_loss_at_best`", "metrics.`val_loss`"]
+    assert [chart.get("metricKey") for chart in seen["compareRunCharts"]] == [None, "val_loss"]
+    assert seen["compareRunCharts"][0]["selectedMetrics"] == ["val_loss_at_best"]
 
 
 def test_parallel_coordinates_have_the_objectives_and_what_every_trial_has() -> None:
@@ -81,6 +92,34 @@ def projector(story: Any, tracking_uri: str, artifacts: Path) -> Iterator[Projec
     lease = story.ledger.acquire(story.sweep.id, "projector", ledgers.holder(), 600)
     yield Projector(story.ledger, lease, story.sweep, Runs(tracking_uri, "digits", artifacts))
     story.ledger.release(lease)
+
+
+@pytest.mark.slow
+def test_mlflow_sorts_trials_as_the_ledger_does_where_the_best_step_counts(
+    ledger: Any, tracking_uri: str, artifacts: Path, seen: Any
+) -> None:
+    """The last value of the second is better than the first's, and its best is not; a pruned trial has no value."""
+    config = {"name": "best", "objective": [{"metric": "val_loss", "goal": "minimize", "at": "best"}], "space": {"x": {"min": 0, "max": 1}}}
+    of = ledger.create("best", config, [])
+    lease = ledger.acquire(of.id, "controller", ledgers.holder(), 600)
+    ledger.commit(lease, [SweepOpened("controller")])
+    curves = ((0.5, 0.1, 0.9), (0.8, 0.4, 0.3), (0.05, 0.05, 0.05))
+    for number, losses in enumerate(curves):
+        events = [
+            TrialCreated(number, TrialKind.SEARCH, {"x": 0.5}, number, 3),
+            Assigned(number, 1, "worker 1", 3),
+            Begun(number, 1, "w", 0),
+        ]
+        reports = [Reported(number, 1, step, {"val_loss": loss}, 0.01) for step, loss in enumerate(losses, 1)]
+        end = Ended(number, 1, TrialState.PRUNED if number == 2 else TrialState.COMPLETED)
+        ledger.commit(lease, [*events, *reports, end])
+    assert sync(ledger, "best", tracking_uri, artifacts).missing_runs == 4
+    experiment = seen.client.get_experiment_by_name("best").experiment_id
+    shown = state(of)
+    found = seen.client.search_runs([experiment], shown["searchFilter"], order_by=[f"{shown['orderByKey']} ASC"])
+    assert [run.info.run_name for run in found][:2] == ["trial 0", "trial 1"]
+    assert [run.data.metrics.get("val_loss_at_best") for run in found] == [0.1, 0.3, None, None]
+    assert sync(ledger, "best", tracking_uri, artifacts).repairs == 0
 
 
 def kept(seen: Any, story: Any) -> str | None:

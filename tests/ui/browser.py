@@ -60,6 +60,10 @@ class Browser:
         self.driver.get(url)
         self.wait("return document.readyState === 'complete'")
 
+    def before_each_page(self, script: str) -> None:
+        """What runs in each page before its own scripts."""
+        self.driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": script})
+
     def press(self, selector: str) -> None:
         """With the mouse, as people do."""
         from selenium.webdriver.common.by import By
@@ -102,9 +106,10 @@ class Browser:
         """All of the page, as PNG."""
         import base64
 
-        size = self.run("return [document.documentElement.clientWidth, document.documentElement.scrollHeight]")
-        clip = {"x": 0, "y": 0, "width": size[0], "height": size[1], "scale": 1}
-        taken = self.driver.execute_cdp_cmd("Page.captureScreenshot", {"clip": clip, "captureBeyondViewport": True})
+        width, height, seen = self.run("const e = document.documentElement; return [e.clientWidth, e.scrollHeight, innerHeight]")
+        clip = {"x": 0, "y": 0, "width": width, "height": height, "scale": 1}
+        # A page that fits into the window would be laid out anew for nothing, and be taken half drawn.
+        taken = self.driver.execute_cdp_cmd("Page.captureScreenshot", {"clip": clip, "captureBeyondViewport": height > seen})
         file.write_bytes(base64.b64decode(taken["data"]))
 
 

@@ -14,6 +14,11 @@ from typing import Any
 
 ROOT = Path(__file__).parents[2]
 
+NO_ASSISTANT = """
+try { localStorage.setItem('mlflow.assistant.fab.autoOpenedOnFirstLoad_v1', 'true'); } catch {}  // about:blank has none
+"""
+"""Before each page: as if this were no first visit, at which MLflow opens a panel over a third of the window."""
+
 
 def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
     """A command in `folder`, whose home is there; the last line that it prints is JSON."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from browser import Browser, started
-from serving import said, served
+from serving import NO_ASSISTANT, said, served
 
 pytestmark = [pytest.mark.slow, pytest.mark.ui, pytest.mark.timeout(600)]
 
@@ -109,7 +109,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     with started(tmp_path_factory.mktemp("profile")) as browser:
-        browser.driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": COUNT_LINES})
+        browser.before_each_page(NO_ASSISTANT)
+        browser.before_each_page(COUNT_LINES)
         yield browser
 
 
@@ -125,14 +126,9 @@ def silence(browser: Browser, home: Home) -> Iterator[None]:
 
 
 def go(browser: Browser, url: str) -> None:
-    """Load it anew: else only the part after # would change. What MLflow offers at a first visit is closed."""
+    """Load it anew: else only the part after # would change."""
     browser.open("about:blank")
     browser.open(url)
-    browser.wait("return document.querySelector('#root')?.textContent")
-    browser.wait("""
-        const close = document.querySelector("[data-component-id='mlflow.assistant.chat_panel.close']");
-        close?.click();
-        return !close""")
 
 
 def run_ids(browser: Browser) -> list[str]:
@@ -212,6 +208,7 @@ def test_the_charts_draw_parallel_coordinates_of_all_trials_and_the_curves_of_th
         return canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data.filter((v, i) => i % 4 === 3 && v).length""")
     assert pixels > 1_000
     browser.wait("return document.querySelectorAll('.js-plotly-plot .scatterlayer .trace').length >= 10")
+    browser.wait(f"return window.lines === {len(measured)}")
     browser.keep("mlflow-charts")
 
 

@@ -13,7 +13,7 @@ from hpsearch.config import SweepConfig
 from hpsearch.config.home import Home, mask
 from hpsearch.errors import InputError
 from hpsearch.events import Assigned, Begun, Ended, Event
-from hpsearch.ledger.face import Ledger, Sweep
+from hpsearch.ledger.face import Ledger, Projection, Sweep
 from hpsearch.result import values_by_metric
 from hpsearch.search.history import History, TrialRecord
 from hpsearch.tracking.model import Registered
@@ -23,14 +23,18 @@ from hpsearch.winner import Winner, choose
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """One sweep. `holder` is the live controller, if there is one."""
+    """One sweep. `holder` is the live controller, if there is one; `projection` says where it is in MLflow."""
 
     sweep: Sweep
     holder: str | None
     config: SweepConfig
     history: History
-    model: Registered | None = None
-    """Where the winner's network is in MLflow's model registry, as far as the ledger has heard."""
+    projection: Projection
+
+    @property
+    def model(self) -> Registered | None:
+        """Where the winner's network is in MLflow's model registry, as far as the ledger has heard."""
+        return Registered(**self.projection.model) if self.projection.model else None
 
     @property
     def state(self) -> str:
@@ -113,8 +117,8 @@ def config_of(sweep: Sweep) -> SweepConfig:
 def overview(ledger: Ledger, sweep: Sweep) -> Overview:
     """Everything about one sweep, as committed now."""
     config = config_of(sweep)
-    history, noted = ledgers.fold(ledger, sweep.id, config.objectives), ledger.projection(sweep.id).model
-    return Overview(sweep, ledger.holder(sweep.id, "controller"), config, history, Registered(**noted) if noted else None)
+    history = ledgers.fold(ledger, sweep.id, config.objectives)
+    return Overview(sweep, ledger.holder(sweep.id, "controller"), config, history, ledger.projection(sweep.id))
 
 
 def trial_json(seen: Overview, trial: TrialRecord, run_id: str | None) -> dict[str, Json]:

@@ -11,8 +11,11 @@ from hpsearch.cli.styles import sweep_state_text
 from hpsearch.cli.summary import best_text, winner_text
 from hpsearch.cli.tables import facts, narrowing, plain_table
 from hpsearch.cli.words import clean, duration, inline, iso, listed, number, short_names
+from hpsearch.config.home import mask
 from hpsearch.ledger.process import describe
 from hpsearch.overview import Overview
+from hpsearch.result import mlflow_json
+from hpsearch.tracking.links import sweep_link
 from hpsearch.trial import Json, TrialKind, TrialState
 
 
@@ -31,7 +34,7 @@ def show_sweeps(session: Session, sweeps: Sequence[Overview]) -> None:
                 duration(seen.age_s),
             )
         session.show(narrowing(table, "trials", session.out.width))
-    session.result({"sweeps": [status_json(seen) for seen in sweeps]})
+    session.result({"sweeps": [status_json(session, seen) for seen in sweeps]})
 
 
 def _trials(seen: Overview) -> str:
@@ -72,7 +75,8 @@ def show_status(session: Session, seen: Overview) -> None:
         session.show("", narrowing(table, "parameters", session.out.width))
     elif seen.state in ("interrupted", "stopped"):
         session.show(f"go on with: {session.command('resume', seen.sweep.name)}")
-    session.result(status_json(seen))
+    show_link(session, seen)
+    session.result(status_json(session, seen))
 
 
 def _state(seen: Overview) -> Text:
@@ -102,7 +106,13 @@ def _spent(seen: Overview) -> dict[str, float]:
     }
 
 
-def status_json(seen: Overview) -> dict[str, Json]:
+def show_link(session: Session, seen: Overview) -> None:
+    """Where all of its trials are seen in MLflow, on a line of its own: it may be long."""
+    if link := sweep_link(session.home.tracking_uri, seen.projection.experiment_id, seen.sweep):
+        session.show_line(f"in MLflow  {clean(link)}")
+
+
+def status_json(session: Session, seen: Overview) -> dict[str, Json]:
     """A sweep as `list --json` and `status --json` give it."""
     baseline, winner = seen.history.baseline(), seen.winner
     return {
@@ -117,6 +127,7 @@ def status_json(seen: Overview) -> dict[str, Json]:
         "baseline": baseline and {"trial": baseline.number, "values": seen.values(baseline)},
         "winner": winner and winner.to_json(),
         "model": seen.model and seen.model.to_json(),
+        "mlflow": mlflow_json(mask(session.home.tracking_uri), seen.projection, seen.sweep),
         "created": iso(seen.sweep.created_ms),
         "ended": iso(seen.sweep.ended_ms),
     }

@@ -12,7 +12,7 @@ from rich.text import Text
 from hpsearch.cli.session import Session
 from hpsearch.cli.styles import state_text, sweep_state_text
 from hpsearch.cli.summary import best_text, model_text, parameters_table, winner_text
-from hpsearch.cli.sweeps import status_json
+from hpsearch.cli.sweeps import show_link, status_json
 from hpsearch.cli.tables import facts, narrowing, plain_table, sparkline
 from hpsearch.cli.words import clean, duration, inline, moment, number, short_names
 from hpsearch.diagnosis import diagnose
@@ -168,8 +168,9 @@ def show_best(session: Session, seen: Overview) -> int:
         session.show("", parameters_table(front[0]))
     elif front:
         session.show("", _front_table(seen, front))
-    status = status_json(seen)
-    session.result({key: status[key] for key in ("sweep", "state", "best", "baseline", "winner", "model")})
+    show_link(session, seen)
+    status = status_json(session, seen)
+    session.result({key: status[key] for key in ("sweep", "state", "best", "baseline", "winner", "model", "mlflow")})
     return 0 if front else 1
 
 

@@ -44,11 +44,14 @@ class Synced:
     """Where the winner's network is in the model registry."""
     unregistered: str | None = None
     """Why it is not there, though it should be."""
+    views: int = 0
+    """Whether the view that links open was written anew."""
 
     @property
     def repairs(self) -> int:
         """How many things were wrong."""
-        return self.missing_runs + self.wrong_runs + self.duplicates + self.missing_points + self.updated + self.models
+        rest = self.duplicates + self.missing_points + self.updated + self.models + self.views
+        return self.missing_runs + self.wrong_runs + rest
 
 
 def sync(ledger: Ledger, name: str, tracking_uri: str, artifacts: Path | None = None, files: TrialFiles | None = None) -> Synced:
@@ -89,7 +92,7 @@ class _Sync:
             self._compare(of, expected.get(of, []))
         projector.write()
         self._register()
-        self.result.duplicates = projector.deleted
+        self.result.duplicates, self.result.views = projector.deleted, projector.views
         self.result.experiment_id, self.result.run_id = projector.runs.experiment_id or "", projector.run_id or ""
         return self.result
 

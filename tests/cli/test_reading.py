@@ -39,6 +39,15 @@ def test_status_of_one_and_of_all(look):
     assert look("status", "--json").json == look("list", "--json").json
 
 
+def test_all_of_them_give_the_link_to_its_trials_in_mlflow(look, finished):
+    link = finished.ran.json["mlflow"]["link"]
+    assert link.startswith("http://127.0.0.1:5000/#/experiments/1/runs?workflowType=machine_learning&viewStateShareKey=hpsearch")
+    for command in ("status", "best"):
+        assert f"in MLflow  {link}" in look(command, "small").out.splitlines()
+        assert look(command, "small", "--json").json["mlflow"] == finished.ran.json["mlflow"]
+    assert look("list", "--json").json["sweeps"][0]["mlflow"] == finished.ran.json["mlflow"]
+
+
 def test_show_json_is_what_the_design_says(look):
     shown = look("show", "small", "--json").json
     assert list(shown) == ["sweep", "trials"]

@@ -23,7 +23,7 @@ def test_the_json_of_a_run(finished):
     assert list(best) == ["trial", "values", "params"]
     assert 0 <= best["values"]["val_accuracy"] <= 1
     assert best["params"]["hidden_units"] == 8
-    assert list(result["mlflow"]) == ["tracking_uri", "experiment_id", "run_id"]
+    assert list(result["mlflow"]) == ["tracking_uri", "experiment_id", "run_id", "link"]
     assert result["mlflow"]["run_id"]
 
 

@@ -45,6 +45,10 @@ class TrialRecord:
         """The last step that was reported; 0 before the first."""
         return len(self.reports)
 
+    def curve(self, metric: str) -> list[float]:
+        """A metric step by step; NaN where a report has none."""
+        return [report.get(metric, math.nan) for report in self.reports]
+
     def values(self, objectives: tuple[Objective, ...]) -> tuple[float, ...] | None:
         """The trial's objectives at its last step (or its best, where the objective says so); None before the first report."""
         if not self.reports:
@@ -54,7 +58,7 @@ class TrialRecord:
     def _value(self, objective: Objective) -> float:
         if objective.at == "last":
             return self.reports[-1].get(objective.metric, math.nan)
-        seen = [v for v in (r.get(objective.metric, math.nan) for r in self.reports) if not math.isnan(v)]
+        seen = [v for v in self.curve(objective.metric) if not math.isnan(v)]
         if not seen:
             return math.nan
         return max(seen) if objective.goal == "maximize" else min(seen)

@@ -43,7 +43,7 @@ _DISPENSABLE = ("time", "parameters", "epoch", "kind", "curve")
 
 def _trials_table(console: Console, seen: Overview) -> Table:
     names = short_names(seen.config.space.parameters)
-    metrics = [clean(o.metric) for o in seen.history.objectives]
+    metrics = [_cut(clean(o.metric), max(10, console.width // 4)) for o in seen.history.objectives]
     table = plain_table(
         "trial", "kind", "state", "epoch", *metrics, "curve", "time", "parameters", right=("trial", "epoch", *metrics, "time")
     )

@@ -78,8 +78,9 @@ class News:
         self._ended(history)
         self._front = history.best()
         self._new_best: TrialRecord | None = None
-        self._before: TrialRecord | None = None
-        self._failed: list[TrialRecord] = []
+        self._beaten: TrialRecord | None = None
+        self._failures = 0
+        self._last_failed: TrialRecord | None = None
         self._untold_failures = False
         self._told_at: dict[Event, float] = {}
 
@@ -89,7 +90,7 @@ class News:
         if self._new_best is not None and self._is_time("best", now_s):
             yield self._best(history)
         if self._untold_failures and self._is_time("failure", now_s):
-            yield self._failures(history)
+            yield self._failed(history)
 
     def end(self, history: History, closed: SweepClosed) -> Iterator[Message]:
         """How the sweep ended, as `end`; where that is not asked for, what had still to be told, and as `failure` that it failed."""
@@ -102,7 +103,7 @@ class News:
         if "failure" in self._on and closed.state == "failed":
             yield self._closing("failure", history, closed.state, closed.reason)
         elif self._untold_failures:
-            yield self._failures(history)
+            yield self._failed(history)
 
     def broken(self, history: History, error: Exception) -> Iterator[Message]:
         """The run ended with an error: the sweep is not over, and nobody runs it."""
@@ -113,18 +114,21 @@ class News:
     # ---- folding
 
     def _take_in(self, history: History) -> None:
-        ended = self._ended(history)
-        if failed := [t for t in ended if t.state in FAILED]:
-            self._failed = [*self._failed, *failed]
-            self._untold_failures = "failure" in self._on
-        if any(t.state is TrialState.COMPLETED for t in ended):
-            front = history.best([*self._front, *ended])
-            known = {t.number for t in self._front}
-            new = [t for t in front if t.number not in known and t.kind is not TrialKind.BASELINE]
-            if new and self._front and "best" in self._on:
-                self._before = self._before or self._front[0]
-                self._new_best = new[-1]
-            self._front = front
+        """One trial after another: what is told must not depend on when somebody looks."""
+        for trial in self._ended(history):
+            if trial.state in FAILED:
+                self._failures += 1
+                self._last_failed = trial
+                self._untold_failures = "failure" in self._on
+            elif trial.state is TrialState.COMPLETED:
+                self._compete(history, trial)
+
+    def _compete(self, history: History, trial: TrialRecord) -> None:
+        before, self._front = self._front, history.best([*self._front, trial])
+        is_new = trial in self._front and all(history.values(trial) != history.values(t) for t in before)
+        if is_new and before and trial.kind is not TrialKind.BASELINE and "best" in self._on:
+            self._beaten = self._beaten or before[0]
+            self._new_best = trial
 
     def _ended(self, history: History) -> list[TrialRecord]:
         """The trials that have ended since, in that order."""
@@ -142,9 +146,9 @@ class News:
     # ---- wording
 
     def _best(self, history: History) -> Message:
-        trial, before = self._new_best, self._before
+        trial, before = self._new_best, self._beaten
         assert trial is not None
-        self._new_best = self._before = None
+        self._new_best = self._beaten = None
         if len(history.objectives) > 1:
             said = f"trial {trial.number} is new on the front of {count(len(self._front), 'trial')}: {_reached(history, trial)}"
         else:
@@ -152,12 +156,13 @@ class News:
             said = f"new best {_reached(history, trial)} (trial {trial.number}){was}{_beside_baseline(history, trial)}"
         return self._message("best", history, "running", f"{said}. {_parameters(trial)}", trial)
 
-    def _failures(self, history: History) -> Message:
+    def _failed(self, history: History) -> Message:
         self._untold_failures = False
-        last = self._failed[-1]
+        last = self._last_failed
+        assert last is not None
         how = str(last.state).replace("_", " ")
         why = f": {literal(mask(last.reason or ''), 300)}" if last.reason else ""
-        said = f"{count(len(self._failed), 'trial')} failed, last: trial {last.number} {how}{why}"
+        said = f"{count(self._failures, 'trial')} failed, last: trial {last.number} {how}{why}"
         return self._message("failure", history, "running", said, last)
 
     def _closing(self, event: Event, history: History, state: str, reason: str | None) -> Message:

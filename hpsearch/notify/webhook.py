@@ -52,7 +52,7 @@ class Webhook:
         self._link = link
         self._waiting: dict[Event, _Waiting] = {}
         self._changed = threading.Condition()
-        self._posted = 0
+        self._is_news = False
         self._is_closing = False
         self._is_failing = False
         self._last_refusal = "it has not answered yet"
@@ -63,7 +63,7 @@ class Webhook:
         with self._changed:
             self._waiting.pop(message.event, None)
             self._waiting[message.event] = _Waiting(message)
-            self._posted += 1
+            self._is_news = True
             self._changed.notify_all()
             if self._thread.ident is None:
                 self._thread.start()
@@ -74,30 +74,30 @@ class Webhook:
             self._is_closing = True
             self._changed.notify_all()
             self._changed.wait_for(lambda: not self._waiting, patience_s)
-            left, self._waiting = list(self._waiting), {}
-        for event in left:
-            self._warn(event, self._last_refusal)
+            left, self._waiting = self._waiting, {}
+            if left:
+                self._warn("end" if "end" in left else next(iter(left)), self._last_refusal)
 
     def _work(self) -> None:
         while (waiting := self._next()) is not None:
-            posted = self._posted
             refused = self._try(waiting.message)
             waiting.tries += 1
             self._settle(waiting, refused)
             if refused is not None and refused.again_s is not None:
-                self._rest(AGAIN_AFTER_S[min(waiting.tries, len(AGAIN_AFTER_S)) - 1], refused.again_s, posted)
+                self._rest(AGAIN_AFTER_S[min(waiting.tries, len(AGAIN_AFTER_S)) - 1], refused.again_s)
 
-    def _rest(self, usual_s: float, least_s: float, posted: int) -> None:
+    def _rest(self, usual_s: float, least_s: float) -> None:
         """What is posted meanwhile need not wait for the usual time, which is longest where there was no answer for long."""
         began = time.monotonic()
         with self._changed:
-            self._changed.wait_for(lambda: self._posted != posted, usual_s)
+            self._changed.wait_for(lambda: self._is_news, usual_s)
         time.sleep(max(0.0, began + least_s - time.monotonic()))
 
     def _next(self) -> _Waiting | None:
         """What to send now: the end before all else. None when there will be nothing any more."""
         with self._changed:
             self._changed.wait_for(lambda: self._waiting or self._is_closing)
+            self._is_news = False
             return self._waiting.get("end") or next(iter(self._waiting.values()), None)
 
     def _settle(self, waiting: _Waiting, refused: Refused | None) -> None:
@@ -105,15 +105,16 @@ class Webhook:
         event = waiting.message.event
         is_over = refused is None or refused.again_s is None or waiting.tries > len(AGAIN_AFTER_S)
         with self._changed:
-            self._last_refusal = refused.why if refused else self._last_refusal
             is_wanted = self._waiting.get(event) is waiting
+            if refused is None:
+                self._is_failing = False
+            else:
+                self._last_refusal = refused.why
+                if is_over and is_wanted:
+                    self._warn(event, refused.why)
             if is_over and is_wanted:
                 del self._waiting[event]
                 self._changed.notify_all()
-        if refused is None:
-            self._is_failing = False
-        elif is_over and is_wanted:
-            self._warn(event, refused.why)
 
     def _warn(self, event: Event, why: str) -> None:
         """Once, until something is sent again."""

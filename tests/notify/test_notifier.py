@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +17,7 @@ from receivers import SECRET, Receiver
 import hpsearch
 from hpsearch.errors import ConfigError, InputError
 from hpsearch.notify import notifier, webhook
+from hpsearch.notify.messages import Message
 from hpsearch.trial import TrialState
 
 ROOT = Path(__file__).parents[2]
@@ -176,3 +179,22 @@ def test_after_a_kill_the_end_is_told_once_and_what_was_best_is_not_new_again(pl
         assert receiver.events().count("end") == 1
     assert first not in [m["trial"] for m in receiver.got[1:] if m["event"] == "best"]
     assert holds_secret(place) == []
+
+
+@pytest.mark.slow
+def test_the_guide_shows_what_is_sent_and_its_example_receives_it(place):
+    guide = (ROOT / "docs" / "notifications.md").read_text()
+    (shown,) = re.findall(r"^```json\n(.*?)^```$", guide, re.MULTILINE | re.DOTALL)
+    message = Message("end", "digits", "completed", "*digits*", 3, {"loss": 0.5}, {})
+    assert list(json.loads(shown)) == list(message.to_json(None))
+    (script,) = re.findall(r"^```python\n(.*?)^```$", guide, re.MULTILINE | re.DOTALL)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    words = [sys.executable, "-u", "-c", script.replace("8080", str(port))]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as example:
+        hook = webhook.Webhook(f"http://127.0.0.1:{port}")
+        hook.post(message)
+        assert example.stdout is not None
+        assert example.stdout.readline() == "end digits {'loss': 0.5}\n"
+        hook.close(10)
+        example.kill()

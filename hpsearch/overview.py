@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
@@ -17,7 +18,7 @@ from hpsearch.ledger.face import Ledger, Projection, Sweep
 from hpsearch.result import values_by_metric
 from hpsearch.search.history import History, TrialRecord
 from hpsearch.tracking.model import Registered
-from hpsearch.trial import Json, TrialState
+from hpsearch.trial import Json, TrialKind, TrialState
 from hpsearch.winner import Winner, choose
 
 
@@ -79,6 +80,29 @@ class Overview:
     def counts(self) -> dict[str, int]:
         """Trials by state, those that are."""
         return {str(state): self.sweep.trials[state] for state in TrialState if self.sweep.trials.get(state)}
+
+    def ended(self) -> list[TrialRecord]:
+        """The trials that have ended, in that order; without those that were never begun, as a constraint forbade them."""
+        ended = (t for t in self.history if t.ended_ms is not None and t.state is not TrialState.INFEASIBLE)
+        return sorted(ended, key=lambda t: (t.ended_ms, t.number))
+
+    def improvements(self, objective: int = 0) -> Iterator[tuple[int, TrialRecord, float]]:
+        """Each completed trial that was better than all before it: which of the ended trials it was (from 1), and its value."""
+        best, wanted = math.nan, self.history.objectives[objective]
+        for place, trial in enumerate(self.ended(), 1):
+            values = self.history.values(trial)
+            if trial.state is not TrialState.COMPLETED or trial.kind is TrialKind.RETEST or not values or math.isnan(values[objective]):
+                continue
+            if math.isnan(best) or wanted.better(values[objective], best):
+                best = values[objective]
+                yield place, trial, best
+
+    def best_so_far(self, objective: int = 0) -> list[float]:
+        """The best value after each trial that has ended; NaN before the first that completed."""
+        curve = [math.nan] * len(self.ended())
+        for place, _, value in self.improvements(objective):
+            curve[place - 1 :] = [value] * (len(curve) - place + 1)
+        return curve
 
     def values(self, trial: TrialRecord) -> dict[str, float] | None:
         """A trial's objectives by metric; None before its first report."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import re
 import shlex
@@ -10,6 +12,9 @@ import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from unittest.mock import patch
+
+from hpsearch.cli import main
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
@@ -20,6 +25,10 @@ SUFFIXES = {"python": ".py", "yaml": ".yaml", "csv": ".csv"}
 _BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _FILE = re.compile(r"`([\w-]+\.\w+)`")
 _NUMBER = re.compile(r"\d[\d,]*(?:\.\d+)?(?:e[+-]\d+)?")
+_FIRST_NUMBER = re.compile(r"\d|…")
+
+TRAINS = ("run", "resume", "replay")
+"""Commands of hpsearch that want a process of their own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +87,15 @@ class Reader:
 
     Args:
         skipped: first words of commands that are not run here, such as those that install.
-        more: by a command's beginning, words that are added to it, so that it is sooner done.
+        more: by a command's beginning, words that are added to it, so that it is sooner done. What it prints is then held against the page
+            only as far as to each line's first number.
+        variables: of the environment, besides what is there.
     """
 
     folder: Path
     skipped: tuple[str, ...] = ()
     more: Mapping[str, str] = field(default_factory=dict)
+    variables: Mapping[str, str] = field(default_factory=dict)
     printed: list[str] = field(default_factory=list)
 
     def follow(self, page: str) -> None:
@@ -96,25 +108,28 @@ class Reader:
 
     def take(self, step: Step) -> None:
         """Runs it, and holds what it prints, and how it ends, against the page."""
-        if step.command.split()[0] in self.skipped:
+        words = shlex.split(step.command)
+        if words[0] in self.skipped:
             return
-        code, printed = self._run(step.command)
+        added = [word for start, more in self.more.items() if step.command.startswith(start) for word in more.split()]
+        code, printed = self._run([*words, *added])
         self.printed.append(printed)
         assert (code == 0) is not step.fails, f"$ {step.command}\nexit code {code}\n{printed}"
         assert "Traceback" not in printed
         place = 0
         for line in step.shown:
-            match = pattern(line).search(printed, place)
+            match = pattern(_FIRST_NUMBER.split(line)[0] if added else line).search(printed, place)
             assert match, f"$ {step.command}\nshows no\n{line}\nbut\n{printed}"
             place = match.end()
 
-    def _run(self, command: str) -> tuple[int, str]:
-        words = shlex.split(" ".join([command, *(words for start, words in self.more.items() if command.startswith(start))]))
+    def _run(self, words: list[str]) -> tuple[int, str]:
+        if words[0] == "hpsearch" and words[1] not in TRAINS:
+            return self._call(words[1:])
         program = {"hpsearch": [sys.executable, "-m", "hpsearch"], "python": [sys.executable]}[words[0]]
         done = subprocess.run(
             [*program, *words[1:]],
             cwd=self.folder,
-            env=environment(),
+            env=self._environment(),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -122,15 +137,25 @@ class Reader:
         )
         return done.returncode, done.stdout
 
+    def _call(self, words: list[str]) -> tuple[int, str]:
+        """In this process, which need not import all of it again."""
+        printed = io.StringIO()
+        with (
+            patch.dict(os.environ, self._environment(), clear=True),
+            contextlib.chdir(self.folder),
+            contextlib.redirect_stdout(printed),
+            contextlib.redirect_stderr(printed),
+        ):
+            return main(words), printed.getvalue()
 
-def environment() -> dict[str, str]:
-    """Without what would lead elsewhere than to the folder."""
-    own = ("HPSEARCH_", "MLFLOW_", "RAY_", "COLUMNS")
-    return {name: value for name, value in os.environ.items() if not name.startswith(own)} | {"PYTHONPATH": str(ROOT), "COLUMNS": "160"}
+    def _environment(self) -> dict[str, str]:
+        """Without what would lead elsewhere than to the folder."""
+        own = ("HPSEARCH_", "MLFLOW_", "RAY_")
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(own)}
+        return {**kept, "PYTHONPATH": str(ROOT), "COLUMNS": "1000", **self.variables}
 
 
 def pattern(line: str) -> re.Pattern[str]:
     """What a shown line stands for: `…` is any text, a number any number, a space any space."""
-    parts = [_NUMBER.sub("#", part) for part in re.sub(r"\s+", " ", line.strip()).split("…")]
-    escaped = ".*".join(re.escape(part) for part in parts)
-    return re.compile(escaped.replace(r"\#", "#").replace("#", _NUMBER.pattern).replace(r"\ ", r"\s+"))
+    parts = (re.escape(_NUMBER.sub("\0", re.sub(r"\s+", " ", part))) for part in line.strip().split("…"))
+    return re.compile(".*".join(parts).replace(re.escape("\0"), _NUMBER.pattern).replace(r"\ ", r"\s+"))

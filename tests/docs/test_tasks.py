@@ -58,7 +58,7 @@ def completed(yaml: YAML, block: Block, whole: Block) -> dict[str, object]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(300)
 @of_each
 def test_it_does_what_it_says(kind: str, tmp_path: Path) -> None:
     reader = Reader(tmp_path, more={"hpsearch run": SHORT})

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.timeout(180)
 def test_the_json_of_a_run(finished):
     assert finished.ran.code == 0
     result = finished.ran.json
-    assert list(result) == ["sweep", "state", "trials", "best", "winner", "wall_s", "mlflow", "report", "warnings"]
+    assert list(result) == ["sweep", "state", "trials", "best", "winner", "model", "wall_s", "mlflow", "report", "warnings"]
     assert (result["sweep"], result["state"], result["trials"]) == ("small", "completed", {"completed": 4})
     assert result["report"] == str(finished.home / "reports" / "small.html")
     (best,) = result["best"]

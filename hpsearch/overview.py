@@ -193,9 +193,8 @@ def attempts_by_trial(events: Iterable[Event]) -> dict[int, list[Attempt]]:
             case Begun() as body:
                 now = attempts[body.trial][body.attempt]
                 now.worker, now.from_step, now.begun_ms = body.worker, body.from_step, event.at_ms
-            case Ended() as body if body.attempt in attempts.get(body.trial, {}):
-                now = attempts[body.trial][body.attempt]
-                now.state, now.reason, now.ended_ms = body.state, body.reason, event.at_ms
+            case Ended() as body if (last := attempts.get(body.trial, {}).get(body.attempt)) is not None and last.ended_ms is None:
+                last.state, last.reason, last.ended_ms = body.state, body.reason, event.at_ms  # else what waited is cancelled
     return {trial: list(tries.values()) for trial, tries in attempts.items()}
 
 

@@ -85,7 +85,7 @@ class Projector:
         self.add(self._ledger.events(self.sweep.id, self.picture.seq, BATCH))
         if time.monotonic() >= self._attach_at:
             _merge(self.pending, {of: [] for of in self._unattached})
-            if self.new_report() is not None or (self.picture.has_ended and self.new_documents()):
+            if self.picture.has_ended and self.has_new_files():
                 _merge(self.pending, {None: []})
         if not self.pending:
             return False
@@ -208,6 +208,10 @@ class Projector:
                 tags[REPORT] = digest
         self._link_report(replace(found, tags={**found.tags, **tags}))
         return tags
+
+    def has_new_files(self) -> bool:
+        """Whether the sweep's run lacks one, or has an older one."""
+        return self.new_report() is not None or bool(self.new_documents())
 
     def new_documents(self) -> list[Document]:
         """Those that MLflow has not, or not as they should be."""

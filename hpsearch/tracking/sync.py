@@ -148,12 +148,10 @@ class _Sync:
     def _complete(self, of: Of, found: Found, wanted: Wanted, missing: list[Point]) -> None:
         projector, result = self.projector, self.result
         lost = self._lost_artifacts(of, found)
-        if lost or (of is None and (projector.new_report() is not None or projector.new_documents())):
+        if lost:
             projector.found[of] = found = replace(found, tags={k: v for k, v in found.tags.items() if k not in lost})
-            result.updated += 1
-            projector.pending[of] = []
-        lacks = (missing_tags(found, wanted), wanted.params.keys() - found.params.keys(), missing_inputs(found, wanted))
-        is_wrong = any(lacks) or has_other_status(found, wanted)
+        lacks = (lost, missing_tags(found, wanted), wanted.params.keys() - found.params.keys(), missing_inputs(found, wanted))
+        is_wrong = any(lacks) or has_other_status(found, wanted) or (of is None and projector.has_new_files())
         result.updated += is_wrong
         result.missing_points += len(missing)
         if missing or is_wrong:

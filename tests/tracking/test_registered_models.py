@@ -5,9 +5,12 @@ from __future__ import annotations
 import csv
 import json
 import os
+import pickle
+import pickletools
 import random
 import subprocess
 import sys
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +20,9 @@ import pytest
 
 import hpsearch
 from hpsearch.tasks.predictor import Predictor
+from hpsearch.tasks.splits import Shares, split_rows, split_stratified
 from hpsearch.tracking import quiet
+from hpsearch.tracking.note import plain
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -93,6 +98,10 @@ winner: {top: 1, seeds: 1}
 """,
 }
 
+PLANT_TYPES = {"wet": "bool", "plot": "int64", "leaves": "int64", "height <cm>": "float64", "colour": "object"}
+PRICE_TYPES = {"town": "object", "rooms": "int64", "area": "float64"}
+"""Of the columns in a user's own table, in another order than in the file."""
+
 LOADER = """
 import json, sys
 import mlflow, numpy as np, pandas as pd
@@ -100,7 +109,7 @@ uri, names = sys.argv[1], json.loads(sys.stdin.read())
 mlflow.set_tracking_uri(uri)
 found = {}
 for name, given in names.items():
-    model = mlflow.pyfunc.load_model(f"models:/{name}@champion")
+    model = mlflow.pyfunc.load_model(f"models:/{given['model']}@champion")
     if given["dtypes"] is None:
         given = np.array(given["values"])
     else:
@@ -191,12 +200,11 @@ def given_to(sample: Sample, name: str) -> dict[str, Any]:
     if name == PLANTS:
         heights = [row["height <cm>"] for row in sample.rows["plants"]]
         rows = [sample.rows["plants"][heights.index(value)] for value in example["height <cm>"]]
-        types = {"wet": "bool", "plot": "int64", "leaves": "int64", "height <cm>": "float64", "colour": "object"}
-        return of_user(rows, types)
+        return of_user(rows, PLANT_TYPES)
     if name == "prices":
         areas = [row["area"] for row in sample.rows["prices"]]
         rows = [sample.rows["prices"][areas.index(value)] for value in example["area"]]
-        return of_user(rows, {"town": "object", "rooms": "int64", "area": "float64"})
+        return of_user(rows, PRICE_TYPES)
     if name == "sales":
         until = 1 + [row["rain"] for row in sample.rows["sales"]].index(example["rain"].iloc[-1])
         return of_user(sample.rows["sales"][until - 20 : until], {"rain": "float64", "sold": "int64"})
@@ -208,7 +216,9 @@ def given_to(sample: Sample, name: str) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def said(sample: Sample) -> dict[str, Any]:
     """By model: what a fresh process got for the rows, and for the input example; and its inputs' signature."""
-    names = {name: given_to(sample, name) for name in SWEEPS}
+    names = {name: {"model": name, **given_to(sample, name)} for name in SWEEPS}
+    names["all plants"] = {"model": PLANTS, **of_user(sample.rows["plants"], PLANT_TYPES)}
+    names["all prices"] = {"model": "prices", **of_user(sample.rows["prices"], PRICE_TYPES)}
     environment = {
         **os.environ,
         "OMP_NUM_THREADS": "1",
@@ -228,3 +238,92 @@ def test_it_predicts_as_it_did_in_training(sample: Sample, said: dict[str, Any],
     trained = sample.network[name].example.predictions
     expected = trained.tolist() if isinstance(trained, np.ndarray) else {c: trained[c].tolist() for c in trained}
     assert said[name][0] == expected
+
+
+def test_the_input_example_is_of_the_signature_and_says_the_same(said: dict[str, Any]) -> None:
+    for name in SWEEPS:
+        given, example, _ = said[name]
+        if name != "sales":  # the user's table began earlier
+            assert given == example, name
+    assert [column for column in said[PLANTS][2] if "height <cm>" in column and "double" in column]
+    assert [column for column in said[PLANTS][2] if "plot" in column and "long" in column]
+
+
+def test_what_it_says_of_the_test_split_is_what_was_measured_there(sample: Sample, said: dict[str, Any]) -> None:
+    plants, prices = (sample.results[name] for name in (PLANTS, "prices"))
+    kinds = np.array([row["kind, <i>"] for row in sample.rows["plants"]])
+    classes, labels = np.unique(kinds, return_inverse=True)
+    rows = split_stratified(labels, tuple(classes), Shares(0.15, 0.15, 0)).test
+    right = (np.array(said["all plants"][0]["prediction"]) == kinds)[rows].mean()
+    assert right == pytest.approx(registered_report(plants)["test_accuracy"], abs=1e-12)
+    target = np.array([row["price"] for row in sample.rows["prices"]])
+    error = np.array(said["all prices"][0]["prediction"]) - target
+    rmse = float(np.sqrt((error[split_rows(len(target), Shares(0.15, 0.15, 0)).test] ** 2).mean()))
+    assert rmse == pytest.approx(registered_report(prices)["test_rmse"], rel=1e-5)
+
+
+def registered_report(result: Any) -> Any:
+    """The last report of the re-test whose network was registered."""
+    return result.history.trials[int(chosen_folder(result).partition("-")[2])].reports[-1]
+
+
+def test_nothing_in_the_store_needs_unpickling(sample: Sample) -> None:
+    files = [file for file in (sample.home / "artifacts").rglob("*") if file.is_file()]
+    networks = [file for file in files if file.name == "hpsearch-network.npz"]
+    assert len(networks) == len(SWEEPS)
+    for file in files:
+        assert not is_pickle(file.read_bytes()), file
+        if zipfile.is_zipfile(file):
+            with zipfile.ZipFile(file) as archive:
+                assert {Path(name).suffix for name in archive.namelist()} == {".npy"}
+            with np.load(file, allow_pickle=False) as arrays:
+                assert all(arrays[name].dtype.kind in "fiubU" for name in arrays.files), file
+    described = [file for file in files if file.name == "MLmodel"]
+    assert len(described) == len(SWEEPS)
+    assert not [file for file in described if "pickle" in file.read_text()]
+    assert is_pickle(pickle.dumps([1])), "it would be seen"
+    assert is_pickle(pickle.dumps([1], protocol=0))
+
+
+def is_pickle(data: bytes) -> bool:
+    """Whether pickle's own parser reads it to its end."""
+    try:
+        *_, (last, _, _) = pickletools.genops(data)
+    except Exception:
+        return False
+    return last.name == "STOP"
+
+
+def test_the_network_is_no_artifact_of_its_run_besides(sample: Sample) -> None:
+    assert not [file for file in (sample.home / "artifacts").rglob("hpsearch-network.npz") if "models" not in file.parts]
+
+
+def test_whoever_asks_is_told_which_version_it_is(sample: Sample) -> None:
+    for name, result in sample.results.items():
+        model = result.to_json()["model"]
+        assert model == {
+            "name": name,
+            "version": 1,
+            "uri": f"models:/{name}/1",
+            "champion": True,
+            "said": f"version 1 of {name} is the champion: there was none",
+        }
+    client = quiet.client(sample.results[PLANTS].tracking_uri)
+    tags = client.get_run(sample.results[PLANTS].tracked.run_id).data.tags
+    assert tags["hpsearch.model"] == f"models:/{PLANTS}/1"
+    assert f"**Model:** version 1 of {plain(PLANTS)} is the champion" in tags["mlflow.note.content"]
+    version = client.get_model_version(PLANTS, "1")
+    winner = sample.results[PLANTS].winner
+    assert version.tags["hpsearch.value"] == repr(winner.chosen.mean)
+    assert version.tags["hpsearch.test_accuracy"] == repr(winner.chosen.test["test_accuracy"])
+    assert version.tags["hpsearch.trial"] == str(winner.trial.number)
+
+
+def test_what_is_made_is_in_the_form_of_the_data(said: dict[str, Any]) -> None:
+    images = np.array(said["made-images"][0])
+    assert images.shape == (5, 1, 8, 8)
+    assert images.min() >= 0
+    assert images.max() <= 1
+    rows = said["made-rows"][0]
+    assert sorted(rows) == ["area", "price", "rooms", "town"]
+    assert set(rows["town"]) <= set("ABC")

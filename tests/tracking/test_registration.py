@@ -34,10 +34,11 @@ from hpsearch.tracking.schema import create_store
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300), pytest.mark.filterwarnings("ignore:.*Any type hint is inferred:UserWarning")]
 
-MAKES = frozenset(
-    """create_logged_model log_model_artifacts finalize_logged_model log_batch log_outputs delete_logged_model set_logged_model_tags
-    create_registered_model create_model_version delete_model_version set_registered_model_alias set_model_version_tag""".split()
-)
+MAKES = (
+    "create_logged_model", "log_model_artifacts", "finalize_logged_model", "log_batch", "log_outputs", "delete_logged_model",
+    "set_logged_model_tags", "create_registered_model", "create_model_version", "delete_model_version", "set_registered_model_alias",
+    "set_model_version_tag",
+)  # fmt: skip
 """What changes something."""
 
 

@@ -29,7 +29,7 @@ from hpsearch.provenance import Provenance, commit_of, environment_now
 from hpsearch.result import SweepResult
 from hpsearch.search.history import History
 from hpsearch.tracking.files import TrialFiles
-from hpsearch.tracking.links import server_url, sweep_link
+from hpsearch.tracking.links import server_link
 from hpsearch.tracking.model import Registered
 from hpsearch.tracking.process import ProjectorProcess, Tracked
 from hpsearch.trial import Executor, Json
@@ -147,7 +147,7 @@ class _Run:
             sweep = self.found or self.ledger.create(self.plan.config.name, self.plan.config.to_json(), self.plan.baselines())
             for warning in self.plan.task.warnings:
                 self.warn(warning)
-            with self._notifier(url, lambda: self._link(sweep, projector.tracked)) as notifier:
+            with self._notifier(url, lambda: server_link(self.home.tracking_uri, projector.tracked.experiment_id, sweep)) as notifier:
                 self._work(sweep, extension, executor, projector, notifier)
                 self._keep_export(sweep)
                 report = self._write_report(sweep)
@@ -211,10 +211,6 @@ class _Run:
         from hpsearch.notify.webhook import Webhook
 
         return Notifier(on, name, Webhook(url, link))
-
-    def _link(self, sweep: Sweep, tracked: Tracked) -> str | None:
-        """Where others see the sweep: only a server is there for them."""
-        return sweep_link(self.home.tracking_uri, tracked.experiment_id, sweep) if server_url(self.home.tracking_uri) else None
 
     def _work(self, sweep: Sweep, extension: SweepExtended, executor: Executor, projector: ProjectorProcess, notifier: Notifier) -> None:
         provenance = self._provenance()

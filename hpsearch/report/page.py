@@ -22,6 +22,7 @@ from hpsearch.report.facts import Facts
 from hpsearch.report.plot import DARK, STATE_COLOURS, Plot
 from hpsearch.report.words import day, duration, number
 from hpsearch.search.importance import FEWEST_TRIALS, importance
+from hpsearch.tracking.links import server_link
 from hpsearch.trial import Json
 
 FOLDER = Path(__file__).parent
@@ -49,12 +50,13 @@ def write_report(ledger: Ledger, home: Home, name: str, output: Path | None = No
     """
     facts = Facts.read(ledger, name)
     path = home.report_of(name) if output is None else output
-    replace_file(path, html_of(facts, home.outputs / name, renew_s if facts.is_running else None))
+    link = server_link(home.tracking_uri, facts.seen.projection.experiment_id, facts.seen.sweep)
+    replace_file(path, html_of(facts, home.outputs / name, renew_s if facts.is_running else None, link))
     return path
 
 
-def html_of(facts: Facts, outputs: Path, renew_s: int | None = None) -> str:
-    """The page. `outputs`: the folder of what the sweep's trials have left."""
+def html_of(facts: Facts, outputs: Path, renew_s: int | None = None, link: str | None = None) -> str:
+    """The page. `outputs`: the folder of what the sweep's trials have left; `link`: to the trials in MLflow."""
     plots = plots_of(facts, outputs)
     found = workers.failures(facts)
     heads, rows = story.compared(facts)
@@ -74,6 +76,7 @@ def html_of(facts: Facts, outputs: Path, renew_s: int | None = None) -> str:
         "begun": day(facts.seen.sweep.created_ms),
         "config": mask(json.dumps(facts.seen.sweep.config, indent=2, ensure_ascii=False)),
         "renew_s": renew_s,
+        "link": link,
     }
     content["sections"] = [(key, title) for key, title in _SECTIONS.items() if _has(key, content)]
     return render("report.html", facts.name, content, plots, {"trials": table.trial_table(facts)}, renew_s)

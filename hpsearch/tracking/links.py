@@ -28,6 +28,11 @@ def sweep_link(tracking_uri: str, experiment_id: str | None, sweep: Sweep) -> st
     return None if experiment_id is None else experiment_link(base, experiment_id, view_key(sweep))
 
 
+def server_link(tracking_uri: str, experiment_id: str | None, sweep: Sweep) -> str | None:
+    """Where others see a sweep too; None where MLflow is no server: what `hpsearch ui` serves is there for nobody else, and not for long."""
+    return sweep_link(tracking_uri, experiment_id, sweep) if server_url(tracking_uri) else None
+
+
 def runs_link(experiment_id: str, view: str | None = None, *, charts: bool = False) -> str:
     """The experiment's runs, as a table or as charts, from another place in the same UI."""
     chosen = {"workflowType": "machine_learning", "viewStateShareKey": view, "compareRunsMode": "CHART" if charts else None}

@@ -117,10 +117,9 @@ class Projector:
         self._is_sure = True
 
     def _keep_view(self) -> None:
-        """Write the view that links open, unless it is there; one that somebody has saved in its place stays."""
+        """Write the view that links open, unless it is there."""
         tag, wanted = view.view_tag(self.sweep), view.view_value(self.sweep)
-        present = self.runs.experiment_tag(tag)
-        if present != wanted and view.is_ours(present):
+        if self.runs.experiment_tag(tag) != wanted:
             self.runs.tag_experiment(tag, wanted)
             self.views += 1
         experiment, key = self.runs.experiment_id or "", view.view_key(self.sweep)

@@ -49,15 +49,6 @@ def view_value(sweep: Sweep) -> str:
     return json.dumps(named, ensure_ascii=False)
 
 
-def is_ours(value: str | None) -> bool:
-    """False for a view that somebody has saved under our key from the UI, which notes when: that one stays."""
-    try:
-        kept = json.loads(value or "")
-        return bool(kept["createdAt"] == kept["updatedAt"])
-    except (ValueError, TypeError, KeyError):
-        return True
-
-
 def view_state(sweep: Sweep) -> dict[str, Json]:
     """The view's state as the UI reads it, from the sweep's configuration alone."""
     objectives, space = objectives_of(sweep.config), sweep.config["space"]
@@ -119,9 +110,10 @@ def _width(name: str) -> int:
 
 
 def _parallel(metrics: Sequence[str], parameters: Sequence[str]) -> dict[str, Json]:
+    """Lines have their colour from the last axis: the objective that trials are sorted by."""
     return {
-        **_CARD, "type": "PARALLEL", "uuid": "hpsearch-parallel", "selectedParams": list(parameters), "selectedMetrics": list(metrics),
-        "showAllRuns": True,
+        **_CARD, "type": "PARALLEL", "uuid": "hpsearch-parallel", "showAllRuns": True, "selectedParams": list(parameters),
+        "selectedMetrics": list(reversed(metrics)),
     }  # fmt: skip
 
 

@@ -59,7 +59,7 @@ def test_parallel_coordinates_have_the_objectives_and_what_every_trial_has() -> 
     seen = state(sweep(goals=[("val_accuracy", "maximize"), ("latency", "minimize")]))
     (parallel,) = [chart for chart in seen["compareRunCharts"] if chart["type"] == "PARALLEL"]
     assert parallel["selectedParams"] == ["learning_rate", "optimizer"]
-    assert parallel["selectedMetrics"] == ["val_accuracy", "latency"]
+    assert parallel["selectedMetrics"] == ["latency", "val_accuracy"]
     assert parallel["metricSectionId"] == seen["compareRunSections"][0]["uuid"]
 
 
@@ -137,9 +137,7 @@ def test_it_is_there_from_the_first_round_and_the_note_links_to_it(story: Any, p
 
 
 @pytest.mark.slow
-def test_sync_writes_it_again_when_it_is_gone_or_old_and_leaves_one_that_was_saved_in_its_place(
-    story: Any, tracking_uri: str, artifacts: Path, seen: Any
-) -> None:
+def test_sync_writes_it_again_when_it_is_gone_or_another(story: Any, tracking_uri: str, artifacts: Path, seen: Any) -> None:
     story.trial()
     assert sync(story.ledger, "digits", tracking_uri, artifacts).views == 1
     assert sync(story.ledger, "digits", tracking_uri, artifacts).repairs == 0
@@ -153,7 +151,3 @@ def test_sync_writes_it_again_when_it_is_gone_or_old_and_leaves_one_that_was_sav
         seen.client.set_experiment_tag(experiment, tag, damaged)
         assert sync(story.ledger, "digits", tracking_uri, artifacts).views == 1
         assert kept(seen, story) == ours
-    saved = json.dumps({**json.loads(str(ours)), "updatedAt": 1_800_000_000_000, "state": "{}"})
-    seen.client.set_experiment_tag(experiment, tag, saved)
-    assert sync(story.ledger, "digits", tracking_uri, artifacts).repairs == 0
-    assert kept(seen, story) == saved

@@ -28,10 +28,10 @@ def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
     return subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
 
 
-def said(folder: Path, *arguments: str) -> Any:
+def said(folder: Path, *arguments: str, patience_s: float = 300) -> Any:
     """What a command says at its end."""
     with start(folder, *arguments) as process:
-        out, _ = process.communicate(timeout=300)
+        out, _ = process.communicate(timeout=patience_s)
     assert process.returncode == 0, arguments
     return json.loads(out.splitlines()[-1])
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from browser import Browser, started
 from selenium.common.exceptions import WebDriverException
-from serving import said, served
+from serving import NO_ASSISTANT, said, served
 
 pytestmark = [pytest.mark.slow, pytest.mark.ui, pytest.mark.timeout(400)]
 
@@ -53,6 +53,8 @@ def test_the_note_links_to_it_and_its_plots_are_drawn(home: tuple[str, dict[str,
     url, result = home
     base, run = url.partition("/#/")[0], result["mlflow"]
     with started(tmp_path / "profile") as browser:
+        browser.before_each_page(NO_ASSISTANT)
+        browser.look(width=1600)
         browser.forget()
         browser.open(f"{base}/#/experiments/{run['experiment_id']}/runs/{run['run_id']}?workflowType=machine_learning")
         link = browser.wait("return [...document.querySelectorAll('a')].find(a => a.textContent === 'Open the report')?.href")
@@ -65,6 +67,8 @@ def test_the_note_links_to_it_and_its_plots_are_drawn(home: tuple[str, dict[str,
         drawn = browser.run("return [...document.querySelectorAll('.plot')].map(p => [p.id, p.querySelectorAll('.main-svg').length])")
         assert len(drawn) >= 8
         assert [name for name, drawings in drawn if not drawings] == []
+        browser.driver.switch_to.default_content()
+        browser.keep("mlflow-report")
         errors = [error for error in browser.hear() if "/ajax-api/" not in error]  # MLflow asks for a user, and has none
         assert errors == []
         assert [asked for asked in browser.asked if not asked.startswith((base, "about:", "blob:", "data:", "chrome:"))] == []

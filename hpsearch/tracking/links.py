@@ -29,7 +29,7 @@ def sweep_link(tracking_uri: str, experiment_id: str | None, sweep: Sweep) -> st
 
 
 def server_link(tracking_uri: str, experiment_id: str | None, sweep: Sweep) -> str | None:
-    """Where others see a sweep too; None where MLflow is no server: what `hpsearch ui` serves is there for nobody else, and not for long."""
+    """Where others see a sweep too; None where MLflow is no server: what `hpsearch ui` serves is for nobody else, and not for long."""
     return sweep_link(tracking_uri, experiment_id, sweep) if server_url(tracking_uri) else None
 
 

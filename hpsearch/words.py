@@ -33,7 +33,7 @@ def duration(seconds: float) -> str:
 def in_units(seconds: float) -> list[tuple[float, str]]:
     """The one or two units that a time is told in: `[(3, "min"), (12, "s")]`."""
     if seconds < 10:
-        return [(round(max(seconds, 0.0), 1), "s")]
+        return [(round(max(float(seconds), 0.0), 1), "s")]
     whole = round(seconds)
     if whole < 60:
         return [(whole, "s")]

@@ -358,7 +358,9 @@ def _check_registration(config: SweepConfig, entry: TaskEntry) -> None:
                 f"is not for kind {config.task.kind}, whose own code alone knows its network; leave it out, and let the code log its model"
             )
         if not config.winner.top:
-            raise InputError("registers the winner, and with winner.top 0 there is none; set winner.top to 1 or more, or leave this out")
+            raise InputError(
+                "registers the winner, and winner.top is 0, so there is none; ask for one as in `winner: {top: 3}`, or leave this out"
+            )
         if problem := problem_of_name(name):
             raise InputError(f"{problem}, got {name!r}; choose another such as {fitting_model_name(name)!r}")
 

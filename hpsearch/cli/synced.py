@@ -24,7 +24,7 @@ def show_synced(session: Session, name: str, synced: Synced) -> None:
             "duplicates deleted": synced.duplicates,
             "points added": synced.missing_points,
             "runs mended": synced.updated,
-            "models registered": synced.models,
+            "model registered": synced.models,
             "view written": synced.views,
         }
         told = ", ".join(f"{n} {what}" for what, n in repaired.items() if n)

@@ -16,6 +16,7 @@ from hpsearch.events import Assigned, Begun, Ended, Event
 from hpsearch.ledger.face import Ledger, Projection, Sweep
 from hpsearch.result import values_by_metric
 from hpsearch.search.history import History, TrialRecord
+from hpsearch.tracking.model import Registered
 from hpsearch.trial import Json, TrialState
 from hpsearch.winner import Winner, choose
 
@@ -29,6 +30,8 @@ class Overview:
     config: SweepConfig
     history: History
     projection: Projection
+    model: Registered | None = None
+    """Where the winner's network is in MLflow's model registry, as far as the ledger has heard."""
 
     @property
     def state(self) -> str:
@@ -111,8 +114,9 @@ def config_of(sweep: Sweep) -> SweepConfig:
 def overview(ledger: Ledger, sweep: Sweep) -> Overview:
     """Everything about one sweep, as committed now."""
     config = config_of(sweep)
-    history = ledgers.fold(ledger, sweep.id, config.objectives)
-    return Overview(sweep, ledger.holder(sweep.id, "controller"), config, history, ledger.projection(sweep.id))
+    history, projection = ledgers.fold(ledger, sweep.id, config.objectives), ledger.projection(sweep.id)
+    model = Registered(**projection.model) if projection.model else None
+    return Overview(sweep, ledger.holder(sweep.id, "controller"), config, history, projection, model)
 
 
 def trial_json(seen: Overview, trial: TrialRecord, run_id: str | None) -> dict[str, Json]:

@@ -25,6 +25,7 @@ def markdown(
     winner: Winner | None = None,
     report: str | None = None,
     trials: tuple[str, str] | None = None,
+    model: str | None = None,
 ) -> str:
     """The whole note.
 
@@ -33,10 +34,21 @@ def markdown(
         winner: of the re-tests, where there were any.
         report: the link to the sweep's page, once it is there.
         trials: the links to all trials as a table and as charts.
+        model: what is said of the winner's network in the model registry, once it is there.
     """
     page = f"[Open the report]({report}): every trial, what mattered, how it went." if report else ""
     seen = f"[All trials, the best first]({trials[0]}) or [as charts]({trials[1]})." if trials else ""
-    parts = (f"**{plain(name)}** is {state}.", page, seen, _winner(winner), _comparison(history, best), _states(history), _commands(name))
+    registered = f"**Model:** {plain(model)}." if model else ""
+    parts = (
+        f"**{plain(name)}** is {state}.",
+        page,
+        seen,
+        _winner(winner),
+        registered,
+        _comparison(history, best),
+        _states(history),
+        _commands(name),
+    )
     return "\n\n".join(part for part in parts if part)
 
 

@@ -7,11 +7,13 @@ import io
 import os
 import re
 import shlex
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
 from hpsearch.cli import main
@@ -24,10 +26,10 @@ SUFFIXES = {"python": ".py", "yaml": ".yaml", "csv": ".csv"}
 
 _BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _FILE = re.compile(r"`([\w-]+\.\w+)`")
-_NUMBER = re.compile(r"\d[\d,]*(?:\.\d+)?(?:e[+-]\d+)?")
+_NUMBER = re.compile(r"(?:\d+[hm])*\d[\d,]*(?:\.\d+)?(?:e[+-]\d+)?")
 _FIRST_NUMBER = re.compile(r"\d|…")
 
-TRAINS = ("run", "resume", "replay")
+OF_THEIR_OWN = ("run", "resume", "replay", "ui")
 """Commands of hpsearch that want a process of their own."""
 
 
@@ -87,8 +89,7 @@ class Reader:
 
     Args:
         skipped: first words of commands that are not run here, such as those that install.
-        more: by a command's beginning, words that are added to it, so that it is sooner done. What it prints is then held against the page
-            only as far as to each line's first number.
+        more: by a command's beginning, words that are added to it, so that it is sooner done.
         variables: of the environment, besides what is there.
     """
 
@@ -107,35 +108,34 @@ class Reader:
                     self.take(step)
 
     def take(self, step: Step) -> None:
-        """Runs it, and holds what it prints, and how it ends, against the page."""
+        """Runs it, and holds what it prints, and how it ends, against the page.
+
+        Of a search only how lines begin counts, up to the first number: each comes out otherwise.
+        """
         words = shlex.split(step.command)
         if words[0] in self.skipped:
             return
         added = [word for start, more in self.more.items() if step.command.startswith(start) for word in more.split()]
+        is_search = words[:2] in (["hpsearch", "run"], ["hpsearch", "resume"])
         code, printed = self._run([*words, *added])
         self.printed.append(printed)
         assert (code == 0) is not step.fails, f"$ {step.command}\nexit code {code}\n{printed}"
         assert "Traceback" not in printed
         place = 0
         for line in step.shown:
-            match = pattern(_FIRST_NUMBER.split(line)[0] if added else line).search(printed, place)
+            match = pattern(_FIRST_NUMBER.split(line)[0] if is_search else line).search(printed, place)
             assert match, f"$ {step.command}\nshows no\n{line}\nbut\n{printed}"
             place = match.end()
 
     def _run(self, words: list[str]) -> tuple[int, str]:
-        if words[0] == "hpsearch" and words[1] not in TRAINS:
+        if words[0] == "hpsearch" and words[1] not in OF_THEIR_OWN:
             return self._call(words[1:])
         program = {"hpsearch": [sys.executable, "-m", "hpsearch"], "python": [sys.executable]}[words[0]]
-        done = subprocess.run(
-            [*program, *words[1:]],
-            cwd=self.folder,
-            env=self._environment(),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-        )
-        return done.returncode, done.stdout
+        pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+        with subprocess.Popen([*program, *words[1:]], cwd=self.folder, env=self._environment(), **pipes) as process:
+            assert process.stdout is not None
+            printed = _until_link(process) if words[1] == "ui" else process.stdout.read()
+        return process.returncode, printed
 
     def _call(self, words: list[str]) -> tuple[int, str]:
         """In this process, which need not import all of it again."""
@@ -153,6 +153,18 @@ class Reader:
         own = ("HPSEARCH_", "MLFLOW_", "RAY_")
         kept = {name: value for name, value in os.environ.items() if not name.startswith(own)}
         return {**kept, "PYTHONPATH": str(ROOT), "COLUMNS": "1000", **self.variables}
+
+
+def _until_link(process: subprocess.Popen[str]) -> str:
+    """What a server prints until it answers; the reader has seen enough then, and presses Ctrl-C."""
+    assert process.stdout is not None
+    printed = ""
+    for line in process.stdout:
+        printed += line
+        if line.startswith("http"):
+            break
+    process.send_signal(signal.SIGINT)
+    return printed
 
 
 def pattern(line: str) -> re.Pattern[str]:

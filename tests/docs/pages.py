@@ -6,6 +6,7 @@ import contextlib
 import io
 import os
 import re
+import runpy
 import shlex
 import signal
 import subprocess
@@ -29,8 +30,8 @@ _FILE = re.compile(r"`([\w-]+\.\w+)`")
 _NUMBER = re.compile(r"(?:\d+[hm])*\d[\d,]*(?:\.\d+)?(?:e[+-]\d+)?")
 _FIRST_NUMBER = re.compile(r"\d|…")
 
-OF_THEIR_OWN = ("run", "resume", "replay", "ui")
-"""Commands of hpsearch that want a process of their own."""
+APART = ("python", "hpsearch run", "hpsearch resume", "hpsearch ui")
+"""Commands that get a process of their own; the others are called in this one, which has imported all of it already."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,12 +92,14 @@ class Reader:
         skipped: first words of commands that are not run here, such as those that install.
         more: by a command's beginning, words that are added to it, so that it is sooner done.
         variables: of the environment, besides what is there.
+        apart: beginnings of commands that get a process of their own.
     """
 
     folder: Path
     skipped: tuple[str, ...] = ()
     more: Mapping[str, str] = field(default_factory=dict)
     variables: Mapping[str, str] = field(default_factory=dict)
+    apart: tuple[str, ...] = APART
     printed: list[str] = field(default_factory=list)
 
     def follow(self, page: str) -> None:
@@ -128,8 +131,8 @@ class Reader:
             place = match.end()
 
     def _run(self, words: list[str]) -> tuple[int, str]:
-        if words[0] == "hpsearch" and words[1] not in OF_THEIR_OWN:
-            return self._call(words[1:])
+        if not " ".join(words).startswith(self.apart):
+            return self._call(words)
         program = {"hpsearch": [sys.executable, "-m", "hpsearch"], "python": [sys.executable]}[words[0]]
         pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
         with subprocess.Popen([*program, *words[1:]], cwd=self.folder, env=self._environment(), **pipes) as process:
@@ -138,7 +141,6 @@ class Reader:
         return process.returncode, printed
 
     def _call(self, words: list[str]) -> tuple[int, str]:
-        """In this process, which need not import all of it again."""
         printed = io.StringIO()
         with (
             patch.dict(os.environ, self._environment(), clear=True),
@@ -146,7 +148,10 @@ class Reader:
             contextlib.redirect_stdout(printed),
             contextlib.redirect_stderr(printed),
         ):
-            return main(words), printed.getvalue()
+            if words[0] == "hpsearch":
+                return main(words[1:]), printed.getvalue()
+            runpy.run_path(words[1], run_name="__main__")
+            return 0, printed.getvalue()
 
     def _environment(self) -> dict[str, str]:
         """Without what would lead elsewhere than to the folder."""

@@ -27,6 +27,7 @@ from hpsearch.events import (
     TrialCreated,
 )
 from hpsearch.ledger.face import Lease, Ledger, Request
+from hpsearch.provenance import Provenance
 from hpsearch.search.history import History, TrialRecord
 from hpsearch.trial import (
     Answer,
@@ -153,12 +154,12 @@ class Controller:
         self._interrupt_at_once = threading.Event()
         self._renewal = _Renewal(ledger, lease)
 
-    def open(self, data_digest: str | None = None, user: str | None = None) -> None:
+    def open(self, data_digest: str | None = None, user: str | None = None, provenance: Provenance | None = None) -> None:
         """Take over, for `user`: what the controller before us left running waits for a new attempt, or ends as its record says."""
         self._renewal.start()
         self._began = self._clock()
         lost = [self._recover(record) for record in self.history.in_state(TrialState.RUNNING)]
-        self._commit(SweepOpened(self._lease.holder, data_digest, user), *lost)
+        self._commit(SweepOpened(self._lease.holder, data_digest, user, provenance), *lost)
         for request in self._ledger.take_requests(self._lease):
             if request.kind != "stop":  # that one was meant for the controller before us
                 self._obey(request)

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from hpsearch.provenance import Provenance
 from hpsearch.trial import NOTHING_TO_REMEMBER, Checkpoint, Json, SearchState, TrialKind, TrialState
 
 SweepState: TypeAlias = Literal["created", "running", "stopped", "completed", "failed"]
@@ -21,11 +22,13 @@ class SweepOpened:
     """A controller took the sweep and runs it (again), on the data of this digest (SHA-256; None: the task has none).
 
     `user`: for whom, as the controller's machine names them; None where it has no name for them.
+    `provenance`: what this run came from; None in sweeps of old, and where nobody said.
     """
 
     holder: str
     data_digest: str | None = None
     user: str | None = None
+    provenance: Provenance | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,3 +165,8 @@ class Event:
     seq: int
     at_ms: int
     body: Body
+
+
+def may_be_from_outside(body: Body) -> bool:
+    """What other commands commit themselves where no controller runs: it says nothing of how long one did."""
+    return isinstance(body, SweepExtended) or (isinstance(body, Ended) and body.state is TrialState.CANCELLED)

@@ -12,7 +12,8 @@ from hpsearch.config.home import Home, mask
 from hpsearch.config.sections import OWN_CODE, DataConfig
 from hpsearch.config.writing import write_document
 from hpsearch.errors import InputError
-from hpsearch.overview import Overview
+from hpsearch.ledger.face import Ledger
+from hpsearch.overview import Overview, overview
 from hpsearch.result import table
 from hpsearch.search.history import TrialRecord
 from hpsearch.search.study import write_study
@@ -23,6 +24,9 @@ from hpsearch.winner import contenders
 _LONGEST = 190
 """Of a sweep's name, with room for what is added to it."""
 
+
+KEPT = "winner.yaml"
+"""What the file is called in MLflow."""
 
 _PLAIN: tuple[set[type], ...] = ({int}, {float}, {int, float}, {str}, {bool}, set())
 """Kinds of values that a column may have as they are."""
@@ -46,11 +50,9 @@ def export(seen: Overview, file: Path | None = None) -> Path:
     Raises:
         InputError: no trial has completed, or the file is there already or cannot be written.
     """
-    trial = chosen(seen)
-    name = f"{seen.sweep.name[:_LONGEST].rstrip()}-{'winner' if seen.winner else 'best'}"
-    file = Path(f"{name}.yaml") if file is None else file
+    file = Path(f"{_name(seen)}.yaml") if file is None else file
     _refuse_another_folder(seen, file)
-    text = write_document(_contents(seen, trial, name, file), _comments(seen, trial, file))
+    text = _text(seen, file)
     try:
         with file.open("x", encoding="utf-8") as stream:
             stream.write(text)
@@ -59,6 +61,23 @@ def export(seen: Overview, file: Path | None = None) -> Path:
     except OSError as error:
         raise InputError(f"cannot write {file}: {error.strerror}; name a file in a folder that exists and is yours") from None
     return file.absolute()
+
+
+def keep_export(ledger: Ledger, home: Home, name: str) -> Path | None:
+    """Write the file into the home, in place of an earlier one; None where no trial has completed. It belongs beside the sweep's own file,
+    from where its paths begin.
+
+    Raises:
+        InputError: there is no such sweep.
+        OSError: it cannot be written.
+    """
+    seen = overview(ledger, ledger.find(name))
+    if not contenders(seen.history, 1):
+        return None
+    path = home.export_of(name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(_text(seen, seen.config.directory / KEPT), "utf-8")
+    return path
 
 
 def export_table(seen: Overview, file: Path, kind: Literal["csv", "parquet"]) -> Path:
@@ -110,6 +129,16 @@ def _refuse_another_folder(seen: Overview, file: Path) -> None:
         raise InputError(
             f"the code of this sweep is looked for beside its file; write the new one there too: --output {folder / file.name}"
         )
+
+
+def _name(seen: Overview) -> str:
+    return f"{seen.sweep.name[:_LONGEST].rstrip()}-{'winner' if seen.winner else 'best'}"
+
+
+def _text(seen: Overview, file: Path) -> str:
+    """Raises `InputError` where no trial has completed."""
+    trial = chosen(seen)
+    return write_document(_contents(seen, trial, _name(seen), file), _comments(seen, trial, file))
 
 
 def _contents(seen: Overview, trial: TrialRecord, name: str, file: Path) -> dict[str, Json]:

@@ -85,7 +85,8 @@ def delete(ledger: Ledger, home: Home, name: str) -> None:
     ledger.delete(sweep.id)
     for folder in (home.checkpoints, home.logs, home.outputs, home.data):
         shutil.rmtree(folder / name, ignore_errors=True)
-    home.report_of(name).unlink(missing_ok=True)
+    for file in (home.report_of(name), home.export_of(name)):
+        file.unlink(missing_ok=True)
     if elsewhere is not None:
         _forget_checkpoints(name, elsewhere)
 

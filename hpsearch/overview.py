@@ -16,6 +16,7 @@ from hpsearch.events import Assigned, Begun, Ended, Event
 from hpsearch.ledger.face import Ledger, Sweep
 from hpsearch.result import values_by_metric
 from hpsearch.search.history import History, TrialRecord
+from hpsearch.tracking.model import Registered
 from hpsearch.trial import Json, TrialState
 from hpsearch.winner import Winner, choose
 
@@ -28,6 +29,8 @@ class Overview:
     holder: str | None
     config: SweepConfig
     history: History
+    model: Registered | None = None
+    """Where the winner's network is in MLflow's model registry, as far as the ledger has heard."""
 
     @property
     def state(self) -> str:
@@ -110,7 +113,8 @@ def config_of(sweep: Sweep) -> SweepConfig:
 def overview(ledger: Ledger, sweep: Sweep) -> Overview:
     """Everything about one sweep, as committed now."""
     config = config_of(sweep)
-    return Overview(sweep, ledger.holder(sweep.id, "controller"), config, ledgers.fold(ledger, sweep.id, config.objectives))
+    history, noted = ledgers.fold(ledger, sweep.id, config.objectives), ledger.projection(sweep.id).model
+    return Overview(sweep, ledger.holder(sweep.id, "controller"), config, history, Registered(**noted) if noted else None)
 
 
 def trial_json(seen: Overview, trial: TrialRecord, run_id: str | None) -> dict[str, Json]:

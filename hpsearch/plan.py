@@ -24,6 +24,7 @@ from hpsearch.packing import GRANTS
 from hpsearch.search import OptunaSearch, check_search
 from hpsearch.space import Categorical, Parameter
 from hpsearch.tasks import TASKS, Labelled, Task, TaskEntry, own_code_plan
+from hpsearch.tracking.model import fitting_model_name, problem_of_name
 from hpsearch.training.diagnostics_plan import DIAGNOSTIC_METRICS
 from hpsearch.training.hyperparameters import TRAINING_HYPERPARAMETERS
 from hpsearch.training.s3 import check_url, is_url
@@ -154,7 +155,7 @@ def make_plan(config: SweepConfig, executor: str | None = None, address: str | N
         _check_data(config, entry)
         _check_hyperparameters(config, _hyperparameters(config, entry))
         _check_metrics(config, entry)
-    _refuse_what_is_to_come(config)
+    _check_registration(config, entry)
     _check_storage(config)
     name = config.resources.executor if executor is None else executor
     with _at(config, "resources.executor") if executor is None else _at_the_command_line(f"--executor {executor}"):
@@ -347,15 +348,21 @@ def _check_address(address: str, executor: str) -> None:
         )
 
 
-def _refuse_what_is_to_come(config: SweepConfig) -> None:
-    """What the sweep file can say already, and nothing does yet: refused, never ignored."""
-    to_come = {
-        "tracking.register": config.tracking.register is not None,
-    }
-    for key, asked in to_come.items():
-        with _at(config, key):
-            if asked:
-                raise InputError("is not available yet; leave it out")
+def _check_registration(config: SweepConfig, entry: TaskEntry) -> None:
+    """A model is registered of the winner, whose network hpsearch has trained."""
+    if (name := config.tracking.register) is None:
+        return
+    with _at(config, "tracking.register"):
+        if entry.is_own_code:
+            raise InputError(
+                f"is not for kind {config.task.kind}, whose own code alone knows its network; leave it out, and let the code log its model"
+            )
+        if not config.winner.top:
+            raise InputError(
+                "registers the winner, and winner.top is 0, so there is none; ask for one as in `winner: {top: 3}`, or leave this out"
+            )
+        if problem := problem_of_name(name):
+            raise InputError(f"{problem}, got {name!r}; choose another such as {fitting_model_name(name)!r}")
 
 
 def _check_storage(config: SweepConfig) -> None:

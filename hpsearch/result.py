@@ -66,6 +66,7 @@ class SweepResult:
             "trials": {str(state): count for state, count in self.sweep.trials.items() if count},
             "best": [{"trial": t.number, "values": self.values(t), "params": dict(t.parameters)} for t in self.best],
             "winner": winner and winner.to_json(),
+            "model": self.tracked.model,
             "wall_s": round(self.wall_s, 3),
             "mlflow": {"tracking_uri": self.tracking_uri, "experiment_id": self.tracked.experiment_id, "run_id": self.tracked.run_id},
             "report": str(self.report) if self.report else None,

@@ -20,11 +20,14 @@ from hpsearch.config.sections import BudgetConfig
 from hpsearch.controller import Controller
 from hpsearch.errors import InputError, NameTaken
 from hpsearch.events import SweepExtended
+from hpsearch.export import keep_export
 from hpsearch.ledger.face import Lease, Ledger, Sweep
 from hpsearch.plan import Plan, make_plan
+from hpsearch.provenance import Provenance, commit_of, environment_now
 from hpsearch.result import SweepResult
 from hpsearch.search.history import History
 from hpsearch.tracking.files import TrialFiles
+from hpsearch.tracking.model import Registered
 from hpsearch.tracking.process import ProjectorProcess, Tracked
 from hpsearch.trial import Executor, Json
 
@@ -140,6 +143,7 @@ class _Run:
             for warning in self.plan.task.warnings:
                 self.warn(warning)
             self._work(sweep, extension, executor, projector)
+            self._keep_export(sweep)
             report = self._write_report(sweep)
             tracked = projector.finish(TRACKING_PATIENCE_S)
         result = self._result(self.ledger.find(sweep.name), tracked, time.monotonic() - began, self.plan.task.warnings)
@@ -186,6 +190,7 @@ class _Run:
         return rules.are_spent(history, history.active_ms / 1000)
 
     def _work(self, sweep: Sweep, extension: SweepExtended, executor: Executor, projector: ProjectorProcess) -> None:
+        provenance = self._provenance()
         lease = self._lease(sweep)
         projector.open(self.home.ledger_url, sweep.name, self._files(sweep))
         history = self._history(sweep)
@@ -194,7 +199,7 @@ class _Run:
         search = self.plan.search(budget.trials)
         controller = Controller(self.ledger, lease, history, search, rules, self.plan.broken_constraint, retests=self.plan.retests().due)
         try:
-            controller.open(self.plan.task.data_digest, ledgers.user())
+            controller.open(self.plan.task.data_digest, ledgers.user(), provenance)
             controller.extend(extension)
             with _interruptible(controller), self.watch(controller):
                 executor.run(controller)
@@ -203,6 +208,11 @@ class _Run:
             raise
         controller.close()
 
+    def _provenance(self) -> Provenance:
+        """The code of the user's own lies beside the sweep file, so that both are of one commit."""
+        config = self.plan.config
+        return Provenance(self.plan.task.dataset, commit_of(config.directory), environment_now(), str(config.file) if config.file else None)
+
     def _lease(self, sweep: Sweep) -> Lease:
         return self.ledger.acquire(sweep.id, "controller", ledgers.holder(), LEASE_TTL_S)
 
@@ -210,7 +220,14 @@ class _Run:
         return ProjectorProcess.start(self.home.tracking_uri, self.home.artifacts, self.home.logs / "tracking.log")
 
     def _files(self, sweep: Sweep) -> TrialFiles:
-        return TrialFiles(self.home.outputs / sweep.name, self.home.logs / sweep.name, self.home.report_of(sweep.name))
+        return TrialFiles.in_home(self.home, sweep.name)
+
+    def _keep_export(self, sweep: Sweep) -> None:
+        """The winner as a sweep file. Whatever goes wrong in writing it, the result stands."""
+        try:
+            keep_export(self.ledger, self.home, sweep.name)
+        except Exception as error:
+            log.warning("the winner of sweep %r was not written as a sweep file (%s); try again with: hpsearch export", sweep.name, error)
 
     def _write_report(self, sweep: Sweep) -> Path | None:
         """The sweep's page. Whatever goes wrong in writing it, the result stands."""
@@ -229,8 +246,10 @@ class _Run:
     def _catch_up(self, finished: Sweep) -> Tracked:
         """What the run that finished it could not bring to MLflow any more is brought there now."""
         projection = self.ledger.projection(finished.id)
-        if projection.seq >= finished.last_seq:
-            return Tracked(projection.experiment_id, projection.run_id, projection.seq, True)
+        is_registered = projection.model is not None or self.plan.config.tracking.register is None
+        if projection.seq >= finished.last_seq and is_registered:
+            model = projection.model and Registered(**projection.model).to_json()
+            return Tracked(projection.experiment_id, projection.run_id, projection.seq, True, model=model)
         with self._projector() as projector:
             projector.open(self.home.ledger_url, finished.name, self._files(finished))
             return projector.finish(TRACKING_PATIENCE_S)

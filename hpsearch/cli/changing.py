@@ -108,6 +108,6 @@ def sync(session: Session, name: Name) -> int:
     with reading(home) as ledger:
         ledger.find(name)
         session.note(f"comparing {clean(name)} with MLflow…")
-        files = TrialFiles(home.outputs / name, home.logs / name, home.report_of(name))
+        files = TrialFiles.in_home(home, name)
         show_synced(session, name, sync_sweep(ledger, name, home.tracking_uri, home.artifacts, files))
     return 0

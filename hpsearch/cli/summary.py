@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ from hpsearch.cli.tables import plain_table
 from hpsearch.cli.words import clean, count, duration, gain, number
 from hpsearch.search.history import History, TrialRecord
 from hpsearch.tracking.links import sweep_link
-from hpsearch.trial import Objective, TrialState
+from hpsearch.trial import Json, Objective, TrialState
 from hpsearch.winner import Winner
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ def show_result(session: Session, result: SweepResult) -> None:
     stage.print(_outcome(result))
     stage.print(best_text(result.history))
     winner = result.winner
-    for text in winner_text(winner):
+    for text in (*winner_text(winner), *model_text(result.tracked.model)):
         stage.print(text)
     if session.settings.quiet:
         return
@@ -85,6 +86,13 @@ def winner_text(winner: Winner | None, label: str = "winner: ") -> list[Text]:
     for said in gained:
         text.append("\n  ").append(clean(said), style=style)
     return [text]
+
+
+def model_text(model: Mapping[str, Json] | None) -> list[Text]:
+    """Which version of which registered model the winner is, and whether it is the champion."""
+    if model is None:
+        return []
+    return [Text(f"model: {clean(model['said'])}", style="green" if model["champion"] else "yellow")]
 
 
 def _against(history: History, best: TrialRecord, value: float, objective: Objective) -> str:

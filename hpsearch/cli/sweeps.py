@@ -116,6 +116,7 @@ def status_json(seen: Overview) -> dict[str, Json]:
         "best": [{"trial": t.number, "values": seen.values(t), "params": dict(t.parameters)} for t in seen.history.best()],
         "baseline": baseline and {"trial": baseline.number, "values": seen.values(baseline)},
         "winner": winner and winner.to_json(),
+        "model": seen.model and seen.model.to_json(),
         "created": iso(seen.sweep.created_ms),
         "ended": iso(seen.sweep.ended_ms),
     }

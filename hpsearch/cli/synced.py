@@ -23,7 +23,10 @@ def show_synced(session: Session, name: str, synced: Synced) -> None:
             "duplicates deleted": synced.duplicates,
             "points added": synced.missing_points,
             "runs mended": synced.updated,
+            "model registered": synced.models,
         }
         told = ", ".join(f"{n} {what}" for what, n in repaired.items() if n)
         session.show(f"{clean(name)}: repaired MLflow ({told}); compared {compared}")
+    if synced.unregistered:
+        session.warn(clean(synced.unregistered))
     session.result({"sweep": name, **asdict(synced), "repairs": synced.repairs})

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from hpsearch.cli.session import Session
 from hpsearch.cli.styles import state_text, sweep_state_text
-from hpsearch.cli.summary import best_text, parameters_table, winner_text
+from hpsearch.cli.summary import best_text, model_text, parameters_table, winner_text
 from hpsearch.cli.sweeps import status_json
 from hpsearch.cli.tables import facts, narrowing, plain_table, sparkline
 from hpsearch.cli.words import clean, duration, inline, moment, number, short_names
@@ -161,7 +161,7 @@ def _attempts_table(attempts: Sequence[Attempt]) -> Table:
 def show_best(session: Session, seen: Overview) -> int:
     """The best trials, with their parameters; 1 where no trial has completed."""
     front, winner = seen.history.best(), seen.winner
-    session.show(best_text(seen.history), *winner_text(winner))
+    session.show(best_text(seen.history), *winner_text(winner), *model_text(seen.model.to_json() if seen.model else None))
     if winner is not None:
         session.show("", parameters_table(winner.trial))
     elif len(front) == 1:
@@ -169,7 +169,7 @@ def show_best(session: Session, seen: Overview) -> int:
     elif front:
         session.show("", _front_table(seen, front))
     status = status_json(seen)
-    session.result({key: status[key] for key in ("sweep", "state", "best", "baseline", "winner")})
+    session.result({key: status[key] for key in ("sweep", "state", "best", "baseline", "winner", "model")})
     return 0 if front else 1
 
 

@@ -72,12 +72,16 @@ class Home:
 
     @property
     def reports(self) -> Path:
-        """Pages about sweeps; the folder is made with the first."""
+        """Pages about sweeps, and their winners as sweep files; the folder is made with the first."""
         return self.root / "reports"
 
     def report_of(self, sweep: str) -> Path:
         """The page of the sweep of that name."""
         return self.reports / f"{sweep}.html"
+
+    def export_of(self, sweep: str) -> Path:
+        """The winner of the sweep of that name as a sweep file; it is copied to MLflow from there."""
+        return self.reports / f"{sweep}.yaml"
 
     @property
     def data(self) -> Path:

@@ -124,6 +124,11 @@ class SweepConfig(Section):
         return self._origin.directory
 
     @property
+    def file(self) -> Path | None:
+        """That it was read from; None where it was not."""
+        return self.directory / self._origin.source if self._origin.places else None
+
+    @property
     def objectives(self) -> tuple[Objective, ...]:
         """What is optimised, in the words of the rooms below."""
         return tuple(Objective(o.metric, o.goal, o.at) for o in self.objective)

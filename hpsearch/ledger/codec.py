@@ -27,6 +27,7 @@ from hpsearch.events import (
     SweepOpened,
     TrialCreated,
 )
+from hpsearch.provenance import Provenance
 from hpsearch.trial import Checkpoint, Json, SearchState, TrialKind, TrialState
 
 
@@ -66,6 +67,7 @@ _NAMES = {kind: name for name, kind in KINDS.items()}
 _APART = frozenset({"trial", "search_state"})
 _DEFAULTS = {kind: [(f.name, f.default) for f in fields(kind) if f.name not in _APART] for kind in KINDS.values()}
 _DECODERS: Mapping[str, Mapping[str, Callable[[Any], Any]]] = {
+    "sweep_opened": {"provenance": Provenance.from_json},
     "trial_created": {"kind": TrialKind, "state": TrialState},
     "ended": {"state": TrialState, "checkpoint": lambda checkpoint: Checkpoint(**checkpoint)},
 }
@@ -145,6 +147,8 @@ def _plain(value: Any) -> Any:
         return dict(value)
     if isinstance(value, Checkpoint):
         return {"uri": value.uri, "sha256": value.sha256, "step": value.step}
+    if isinstance(value, Provenance):
+        return value.to_json()
     return value
 
 

@@ -53,11 +53,15 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Projection:
-    """How far a sweep has been projected into MLflow, and what it is called there."""
+    """How far a sweep has been projected into MLflow, and what it is called there.
+
+    `model`: where its winner's network is in MLflow's registry, and what is said of it; None: it is not there.
+    """
 
     seq: int
     experiment_id: str | None
     run_id: str | None
+    model: Mapping[str, Json] | None = None
 
 
 class Ledger(Protocol):

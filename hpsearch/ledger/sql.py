@@ -17,11 +17,14 @@ from hpsearch.ledger.leasing import Leases
 from hpsearch.ledger.messages import name_taken, no_such_id, no_such_sweep
 from hpsearch.ledger.reading import read_events, read_last_seq, read_sweeps
 from hpsearch.ledger.schema import bring_up_to_date
-from hpsearch.ledger.tables import metadata, projections, requests, sweeps, trial_runs
+from hpsearch.ledger.tables import metadata, models, projections, requests, sweeps, trial_runs
 from hpsearch.ledger.writer import Sync, Writer
 from hpsearch.trial import Json
 
 _DELETE_RUN = delete(trial_runs).where(trial_runs.c.sweep == bindparam("in_sweep"), trial_runs.c.trial == bindparam("of_trial"))
+_PROJECTION = select(projections.c.seq, projections.c.experiment_id, projections.c.run_id, models.c.registered).select_from(
+    projections.outerjoin(models, models.c.sweep == projections.c.sweep)
+)
 _REQUEST = (requests.c.id, requests.c.kind, requests.c.payload)
 
 
@@ -135,15 +138,17 @@ class SqlLedger:
 
     def projection(self, sweep: int) -> Projection:
         with self._read() as connection:
-            statement = select(projections.c.seq, projections.c.experiment_id, projections.c.run_id).where(projections.c.sweep == sweep)
-            row = connection.execute(statement).one_or_none()
-            return Projection(0, None, None) if row is None else Projection(*row)
+            row = connection.execute(_PROJECTION.where(projections.c.sweep == sweep)).one_or_none()
+            return Projection(0, None, None) if row is None else Projection(*row[:3], row.registered and loads(row.registered))
 
     def project(self, lease: Lease, projection: Projection, runs: Mapping[int, str]) -> None:
         with self._writer.transaction() as connection:
             self._leases.fence(connection, lease)
             values = {"seq": projection.seq, "experiment_id": projection.experiment_id, "run_id": projection.run_id}
             connection.execute(update(projections).where(projections.c.sweep == lease.sweep).values(values))
+            connection.execute(delete(models).where(models.c.sweep == lease.sweep))
+            if projection.model is not None:
+                connection.execute(insert(models), {"sweep": lease.sweep, "registered": dumps(dict(projection.model))})
             if runs:
                 rows = [{"sweep": lease.sweep, "trial": trial, "run_id": run} for trial, run in runs.items()]
                 connection.execute(_DELETE_RUN, [{"in_sweep": lease.sweep, "of_trial": trial} for trial in runs])

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import BigInteger, Column, Double, ForeignKey, ForeignKeyConstraint, Index, Integer, MetaData, Table, Text, UniqueConstraint
 from sqlalchemy.types import UserDefinedType
 
-REVISIONS = ("0001",)
+REVISIONS = ("0001", "0002")
 """Every schema that there has been, oldest first."""
 
 VERSION_TABLE = "hpsearch_version"
@@ -157,6 +157,13 @@ projections = Table(
     Column("seq", BigInteger, nullable=False),
     Column("experiment_id", Text),
     Column("run_id", Text),
+)
+
+models = Table(
+    "models",
+    metadata,
+    _sweep(),
+    Column("registered", JSON, nullable=False),
 )
 
 trial_runs = Table(

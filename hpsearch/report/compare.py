@@ -86,7 +86,7 @@ def _standing(facts: Facts) -> Standing:
     baseline = finite(facts.value(facts.baseline)) if facts.baseline else None
     gain = None if best is None or baseline is None else (best - baseline) * (1 if objective.goal == "maximize" else -1)
     return Standing(
-        facts.name, facts.seen.state, best, baseline, gain, facts.seen.counts(), facts.epochs, facts.clock.total_s, facts.busy_s
+        facts.name, facts.seen.state, best, baseline, gain, facts.seen.counts(), facts.cost.epochs, facts.clock.total_s, facts.cost.busy_s
     )
 
 

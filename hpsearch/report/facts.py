@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from hpsearch.events import Ended, Event, SweepExtended, SweepOpened
+from hpsearch.cost import Cost
+from hpsearch.events import Event, SweepOpened, may_be_from_outside
 from hpsearch.ledger.face import Ledger
 from hpsearch.overview import Attempt, Overview, attempts_by_trial, overview
 from hpsearch.search.history import TrialRecord
@@ -27,7 +28,7 @@ class Clock:
         for event in events:
             if isinstance(event.body, SweepOpened):
                 self._sessions.append([event.at_ms, event.at_ms])
-            elif self._sessions and not _may_be_from_outside(event):
+            elif self._sessions and not may_be_from_outside(event.body):
                 self._sessions[-1][1] = max(self._sessions[-1][1], event.at_ms)
 
     @property
@@ -45,12 +46,6 @@ class Clock:
         return sum(max(0, min(at_ms, end) - begin) for begin, end in self._sessions) / 1000
 
 
-def _may_be_from_outside(event: Event) -> bool:
-    """As the history counts it: what other commands commit says nothing of how long a controller ran."""
-    body = event.body
-    return isinstance(body, SweepExtended) or (isinstance(body, Ended) and body.state is TrialState.CANCELLED)
-
-
 @dataclass(frozen=True)
 class Facts:
     """One sweep. Only trials that compete are `rated`: re-tests are other measurements of them."""
@@ -58,13 +53,16 @@ class Facts:
     seen: Overview
     clock: Clock
     attempts: Mapping[int, Sequence[Attempt]]
+    cost: Cost
 
     @classmethod
     def read(cls, ledger: Ledger, name: str) -> Facts:
         """As committed now. Raises `InputError` where there is no such sweep."""
         seen = overview(ledger, ledger.find(name))
         events = ledger.events(seen.sweep.id, limit=seen.history.seq)
-        return cls(seen, Clock(events), attempts_by_trial(events))
+        cost = Cost.of(seen.sweep.config)
+        cost.add(events)
+        return cls(seen, Clock(events), attempts_by_trial(events), cost)
 
     @property
     def name(self) -> str:
@@ -125,19 +123,3 @@ class Facts:
         room = most - len(best)
         chosen = [others[i * len(others) // room] for i in range(room)]
         return sorted([*best.values(), *chosen], key=lambda t: t.number)
-
-    @property
-    def busy_s(self) -> float:
-        """What all attempts took together, in seconds, from the begin of each to its end."""
-        return sum((a.ended_ms - a.begun_ms) / 1000 for tries in self.attempts.values() for a in tries if a.begun_ms and a.ended_ms)
-
-    @property
-    def epochs(self) -> int:
-        """Trained by all trials together."""
-        return sum(t.step for t in self.seen.history)
-
-    @property
-    def epochs_saved(self) -> int:
-        """What pruned trials would have gone on to train."""
-        full = self.seen.config.training.epochs
-        return sum(max(0, full - t.step) for t in self.seen.history.in_state(TrialState.PRUNED))

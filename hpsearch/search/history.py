@@ -8,7 +8,19 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TypeVar
 
-from hpsearch.events import Answered, Assigned, Begun, Body, Ended, Event, Measured, Reported, SweepExtended, SweepOpened, TrialCreated
+from hpsearch.events import (
+    Answered,
+    Assigned,
+    Begun,
+    Ended,
+    Event,
+    Measured,
+    Reported,
+    SweepExtended,
+    SweepOpened,
+    TrialCreated,
+    may_be_from_outside,
+)
 from hpsearch.trial import TRANSITIONS, Checkpoint, Json, Memory, Objective, SearchState, TrialKind, TrialState
 
 
@@ -172,7 +184,7 @@ class History:
     def _pass_time(self, event: Event) -> None:
         if isinstance(event.body, SweepOpened):
             self._last_ms = event.at_ms
-        elif self._last_ms and not _may_be_from_outside(event.body):
+        elif self._last_ms and not may_be_from_outside(event.body):
             self.active_ms += max(0, event.at_ms - self._last_ms)
             self._last_ms = event.at_ms
 
@@ -199,11 +211,6 @@ def best_of(rated: list[tuple[TrialRecord, tuple[float, ...]]], objective: Objec
 
 def _most(before: Memory | None, now: Memory) -> Memory:
     return now if before is None or now.peak_bytes > before.peak_bytes else before
-
-
-def _may_be_from_outside(body: Body) -> bool:
-    """What other commands commit themselves where no controller runs: nobody can tell how long there was none."""
-    return isinstance(body, SweepExtended) or (isinstance(body, Ended) and body.state is TrialState.CANCELLED)
 
 
 def _furthest(a: SweepExtended, b: SweepExtended) -> SweepExtended:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Self
 
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from hpsearch.errors import DataError, unknown
 from hpsearch.tasks import tables
+from hpsearch.tasks.answers import Answer, Scores, anomaly_scores
 from hpsearch.tasks.data_task import PREFIX, Data, DataTask, Encoded
 from hpsearch.tasks.encoding import encode_inputs
 from hpsearch.tasks.findings import examine
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
     from hpsearch.config import SweepConfig
     from hpsearch.training.loop import Learner, Measure
     from hpsearch.training.trial import Trial
+
+NORMAL = 0.95
+"""The share of normal rows that a registered network is to call normal."""
 
 
 @dataclass
@@ -63,7 +67,7 @@ class AnomalyDetection(DataTask[Table]):
         warnings, encoded = examine(raw, split, anomalous), encode_inputs(raw, split)
         targets = {"train": anomalous[split.train], "validation": anomalous[split.validation], "test": anomalous[split.test]}
         found = {name: int(target.sum()) for name, target in targets.items()}
-        return Encoded({**encoded.meta, "anomalies": found}, *Arrays(encoded.splits, targets).parts(), warnings)
+        return Encoded({**encoded.meta, "anomalies": found}, *Arrays(encoded.splits, targets).parts(), encoded.kept, warnings)
 
     def _split(self, anomalous: NDArray[np.int64], published: NDArray[np.intp] | None) -> Split:
         if published is None:
@@ -71,6 +75,11 @@ class AnomalyDetection(DataTask[Table]):
         if len(set(anomalous[published].tolist())) < 2:
             raise DataError("the published test set has only normal rows, or only anomalous ones, and nothing can be measured on it")
         return with_fixed_test(len(anomalous), published, self.shares, lambda rows, shares: split_normal(anomalous[rows], shares))
+
+    def answer(self, parameters: Mapping[str, Json], kept: Json, model: nn.Module, data: Data) -> Answer:
+        """Anomalous is what has a larger error than NORMAL of the normal rows that were not trained on."""
+        normal = data.inputs["validation"][data.targets["validation"] == 0]
+        return Scores(float(np.quantile(anomaly_scores(model, normal).double().cpu().numpy(), NORMAL)))
 
     def learner(self, trial: Trial, model: nn.Module, data: Data) -> Learner:
         return reconstructs(trial, model, data.inputs["train"], self.epochs)
@@ -128,9 +137,3 @@ class AnomalyMeasure:
             measured["auroc"] = float(roc_auc_score(self.anomalous, scores))
             measured["average_precision"] = float(average_precision_score(self.anomalous, scores))
         return {self.prefix + name: value for name, value in measured.items()}
-
-
-def anomaly_scores(model: nn.Module, inputs: torch.Tensor) -> torch.Tensor:
-    """(rows,): the mean squared error of each row's reconstruction."""
-    error: torch.Tensor = (model(inputs).output - inputs).square().flatten(1).mean(1)
-    return error

@@ -45,8 +45,15 @@ def find_categorical(frame: pd.DataFrame, declared: Sequence[str], path: Path) -
         if name in declared or not is_number:
             if name not in declared:
                 _check_categories(column, path)
-            found[name] = np.array([MISSING if pd.isna(value) else str(value) for value in column])
+            found[name] = as_texts(column)
     return found
+
+
+def as_texts(column: pd.Series[Any]) -> NDArray[np.str_]:
+    """(rows,): each value as text, which is what categories are told apart by."""
+    import pandas as pd
+
+    return np.array([MISSING if pd.isna(value) else str(value) for value in column])
 
 
 def _check_categories(column: pd.Series[Any], path: Path) -> None:

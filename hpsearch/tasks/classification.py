@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpsearch.tasks import tables
+from hpsearch.tasks.answers import Answer, Classes
 from hpsearch.tasks.data_task import PREFIX, Data, DataTask, Encoded
 from hpsearch.tasks.encoding import encode_inputs
 from hpsearch.tasks.findings import examine, find_class_leaks
@@ -28,6 +29,7 @@ from hpsearch.tasks.robust import METRIC, RobustLoss, RobustMeasure, attack_of, 
 from hpsearch.tasks.splits import Split, split_stratified, with_fixed_test
 from hpsearch.tasks.tables import Table
 from hpsearch.training.attacks_plan import Attack
+from hpsearch.trial import Json
 
 if TYPE_CHECKING:
     from torch import nn
@@ -83,7 +85,7 @@ class Classification(DataTask[Table]):
         encoded = encode_inputs(raw, split)
         targets = {"train": labels[split.train], "validation": labels[split.validation], "test": labels[split.test]}
         meta = {**encoded.meta, **describe_classes(classes, labels, split)}
-        return Encoded(meta, *Arrays(encoded.splits, targets).parts(), warnings)
+        return Encoded(meta, *Arrays(encoded.splits, targets).parts(), encoded.kept, warnings)
 
     def check_labels(self) -> LabelCheck:
         """See Labelled."""
@@ -96,6 +98,9 @@ class Classification(DataTask[Table]):
         if test_rows is None:
             return split_stratified(labels, names, self.shares)
         return with_fixed_test(len(labels), test_rows, self.shares, lambda rows, shares: split_stratified(labels[rows], names, shares))
+
+    def answer(self, parameters: Mapping[str, Json], kept: Json, model: nn.Module, data: Data) -> Answer:
+        return Classes(tuple(self.meta["classes"]))
 
     def learner(self, trial: Trial, model: nn.Module, data: Data) -> Learner:
         from hpsearch.training.loop import Lesson, Student

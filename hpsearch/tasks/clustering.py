@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from hpsearch.errors import InputError
 from hpsearch.models.hyperparameter import complete
 from hpsearch.tasks import tables
+from hpsearch.tasks.answers import Answer, Clusters, codes_of
 from hpsearch.tasks.data_task import PREFIX, Data, DataTask, Encoded
 from hpsearch.tasks.encoding import encode_inputs
 from hpsearch.tasks.findings import examine
@@ -23,9 +24,11 @@ from hpsearch.tasks.prepared import Arrays
 from hpsearch.tasks.reconstruction import reconstructs
 from hpsearch.tasks.splits import split_published
 from hpsearch.tasks.tables import Table
+from hpsearch.trial import Json
 
 if TYPE_CHECKING:
     import torch
+    from sklearn.cluster import KMeans
     from torch import nn
 
     from hpsearch.config import SweepConfig
@@ -78,20 +81,25 @@ class Clustering(DataTask[Table]):
         split = split_published(len(raw.inputs), raw.test_rows, self.shares)
         if raw.target is None:
             warnings, encoded = examine(raw, split), encode_inputs(raw, split)
-            return Encoded({**encoded.meta, "classes": []}, *Arrays(encoded.splits, {}).parts(), warnings)
+            return Encoded({**encoded.meta, "classes": []}, *Arrays(encoded.splits, {}).parts(), encoded.kept, warnings)
         classes, labels = find_classes(raw.target, raw.target_name)
         warnings, encoded = examine(raw, split, labels), encode_inputs(raw, split)
         targets = {"train": labels[split.train], "validation": labels[split.validation], "test": labels[split.test]}
-        return Encoded({**encoded.meta, "classes": classes}, *Arrays(encoded.splits, targets).parts(), warnings)
+        return Encoded({**encoded.meta, "classes": classes}, *Arrays(encoded.splits, targets).parts(), encoded.kept, warnings)
+
+    def answer(self, parameters: Mapping[str, Json], kept: Json, model: nn.Module, data: Data) -> Answer:
+        train = codes_of(model, some_of(data.inputs["train"]))
+        return Clusters(fit_clusters(train, self._clusters(parameters)).cluster_centers_)
 
     def learner(self, trial: Trial, model: nn.Module, data: Data) -> Learner:
         return reconstructs(trial, model, data.inputs["train"], self.epochs)
 
     def measure(self, trial: Trial, data: Data, split: str) -> Measure:
-        clusters = complete(CLUSTERING_HYPERPARAMETERS, trial.params)["clusters"] or self._classes()
-        return ClusterMeasure(data, split, clusters)
+        return ClusterMeasure(data, split, self._clusters(trial.params))
 
-    def _classes(self) -> int:
+    def _clusters(self, parameters: Mapping[str, Json]) -> int:
+        if clusters := complete(CLUSTERING_HYPERPARAMETERS, parameters)["clusters"]:
+            return int(clusters)
         if not (classes := self.meta["classes"]):
             raise InputError(NO_LABELS)
         return len(classes)
@@ -101,14 +109,14 @@ class ClusterMeasure:
     """How the clusters of the training split's codes suit a split: to each other (silhouette), and to its labels if it has any (NMI)."""
 
     def __init__(self, data: Data, split: str, clusters: int) -> None:
-        self.train = data.inputs["train"][_some(len(data.inputs["train"]), MOST_ROWS)]
+        self.train = some_of(data.inputs["train"])
         self.inputs = data.inputs[split]
         self.labels = data.targets[split].cpu().numpy() if split in data.targets else None
         self.clusters = clusters
         self.prefix = PREFIX[split]
 
     def __call__(self, model: nn.Module) -> dict[str, float]:
-        train, codes = _codes(model, self.train), _codes(model, self.inputs)
+        train, codes = codes_of(model, self.train), codes_of(model, self.inputs)
         measured = {"loss": float((model(self.inputs).output - self.inputs).square().mean()), "silhouette": float("nan")}
         if self.labels is not None:
             measured["nmi"] = float("nan")
@@ -132,12 +140,9 @@ def _some(rows: int, most: int) -> NDArray[np.intp]:
     return np.sort(np.random.default_rng(0).permutation(rows)[:most])
 
 
-def _codes(model: nn.Module, inputs: torch.Tensor) -> NDArray[np.float64]:
-    from hpsearch.models.autoencoder import Autoencoder
-
-    assert isinstance(model, Autoencoder)
-    codes: NDArray[np.float64] = model.encode(inputs).double().cpu().numpy()
-    return codes
+def some_of(train: torch.Tensor) -> torch.Tensor:
+    """The rows of the training split that find the clusters."""
+    return train[_some(len(train), MOST_ROWS)]
 
 
 def find_clusters(train: NDArray[np.float64], codes: NDArray[np.float64], clusters: int) -> NDArray[np.int64]:
@@ -147,6 +152,12 @@ def find_clusters(train: NDArray[np.float64], codes: NDArray[np.float64], cluste
         train: (rows, bottleneck).
         codes: (others, bottleneck).
     """
+    found: NDArray[np.int64] = fit_clusters(train, clusters).predict(codes)
+    return found
+
+
+def fit_clusters(train: NDArray[np.float64], clusters: int) -> KMeans:
+    """K-means on the codes of the training split, (rows, bottleneck); the same each time."""
     from sklearn.cluster import KMeans
     from sklearn.exceptions import ConvergenceWarning
     from threadpoolctl import threadpool_limits
@@ -155,6 +166,4 @@ def find_clusters(train: NDArray[np.float64], codes: NDArray[np.float64], cluste
         raise InputError(f"clusters: {clusters} are more than the {len(train)} rows of the training split; ask for fewer")
     with threadpool_limits(1), warnings.catch_warnings():  # a worker has one core
         warnings.simplefilter("ignore", ConvergenceWarning)  # codes that are all the same are a poor trial, and its measures say so
-        fitted = KMeans(clusters, n_init=4, random_state=0).fit(train)
-        found: NDArray[np.int64] = fitted.predict(codes)
-    return found
+        return KMeans(clusters, n_init=4, random_state=0).fit(train)

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Generic, Protocol, Self, TypeVar
 
 from hpsearch.errors import InputError
 from hpsearch.models import MODELS
 from hpsearch.models.inputs import Inputs
+from hpsearch.provenance import Dataset, digest_of
 from hpsearch.tasks import TASKS, prepared, tables
-from hpsearch.tasks.prepared import Arrays, Prepared
+from hpsearch.tasks.answers import Answer
+from hpsearch.tasks.forms import FORMS, Form
+from hpsearch.tasks.prepared import Arrays, Kept, Prepared
 from hpsearch.tasks.splits import Shares
 from hpsearch.trial import Json, Objective, TrialKind
 
@@ -24,8 +26,13 @@ if TYPE_CHECKING:
     from torch import nn
 
     from hpsearch.config import DataConfig, SweepConfig
+    from hpsearch.tasks.predictor import Given, Predictor
     from hpsearch.training.loop import Learner, Measure
     from hpsearch.training.trial import Trial
+
+
+MOST_COLUMNS = 500
+"""Of a dataset that are recorded by name; the others are counted."""
 
 
 class Digested(Protocol):
@@ -33,6 +40,14 @@ class Digested(Protocol):
 
     @property
     def digest(self) -> str: ...
+
+    @property
+    def target_name(self) -> str:
+        """Of the column that is predicted, where one is."""
+
+    @property
+    def columns(self) -> Mapping[str, Json]:
+        """The type of each (double, long, boolean, string), the target's too; or the shape of what is no column."""
 
 
 RawT = TypeVar("RawT", bound=Digested)
@@ -42,12 +57,13 @@ RawT = TypeVar("RawT", bound=Digested)
 class Encoded:
     """Raw data as they are trained on: in splits, in numbers. `meta` says what they are; "inputs" is there an `Inputs` as JSON.
 
-    `warnings`: what was found in them that a person should know of.
+    `kept`: what a trained network keeps of them. `warnings`: what was found in them that a person should know of.
     """
 
     meta: Mapping[str, Json]
     search: Arrays
     test: Arrays
+    kept: Kept
     warnings: Sequence[str] = ()
 
 
@@ -60,6 +76,7 @@ class DataTask(ABC, Generic[RawT]):
         epochs: of one trial's full training.
         patience: epochs without improvement of the first objective after which a training ends.
         precision: fp32, tf32 or bf16.
+        leaves_networks: whether each re-test leaves its network, for the winner's to be registered.
     """
 
     kind: ClassVar[str]
@@ -74,7 +91,9 @@ class DataTask(ABC, Generic[RawT]):
     patience: int | None = None
     device: str = "auto"
     precision: str = "fp32"
+    leaves_networks: bool = False
     prepared: Prepared | None = field(default=None, init=False)
+    dataset: Dataset | None = field(default=None, init=False)
 
     @classmethod
     def from_config(cls, config: SweepConfig) -> Self:
@@ -90,6 +109,7 @@ class DataTask(ABC, Generic[RawT]):
             patience=training.patience,
             device=training.device,
             precision=training.precision,
+            leaves_networks=config.tracking.register is not None,
         )
 
     @property
@@ -133,20 +153,39 @@ class DataTask(ABC, Generic[RawT]):
         raw = self.read()
         target = folder / f"{self.kind}-{self._fingerprint(raw)}"
         self.prepared = prepared.find(target) or self._write(raw, target)
+        self.dataset = self._describe(raw)
         inputs = self.inputs({})
         if inputs.kind not in MODELS[self.model].inputs:
             raise InputError(_unsuited(self.model, inputs))
 
     def _fingerprint(self, raw: RawT) -> str:
-        """Names all that the splits depend on."""
-        shares = [self.shares.validation, self.shares.test, self.shares.seed]
-        whole = [prepared.FORMAT, self.kind, raw.digest, shares, *self.depends_on()]
-        return hashlib.sha256(json.dumps(whole).encode()).hexdigest()[:16]
+        """Names a prepared folder."""
+        return digest_of([prepared.FORMAT, *self._identity(raw)])[:16]
+
+    def _identity(self, raw: RawT) -> list[Json]:
+        """All that the splits depend on; nothing of where the data lie."""
+        return [self.kind, raw.digest, [self.shares.validation, self.shares.test, self.shares.seed], *self.depends_on()]
+
+    def _describe(self, raw: RawT) -> Dataset:
+        columns, target = raw.columns, raw.target_name
+        kept = {name: kind for name, kind in islice(columns.items(), MOST_COLUMNS) if name != target}
+        if target in columns:
+            kept[target] = columns[target]
+        return Dataset(
+            name=Path(self.source.place).name,
+            digest=digest_of(self._identity(raw)),
+            format=self.source.format,
+            place=self.source.place,
+            columns=kept,
+            target=target if target in columns else None,
+            rows=self.meta["rows"],
+            left_out=len(columns) - len(kept),
+        )
 
     def _write(self, raw: RawT, folder: Path) -> Prepared:
         encoded = self.encode(raw)
         meta = {"digest": raw.digest, "data": str(self.source), "warnings": list(encoded.warnings), **encoded.meta}
-        return prepared.write(folder, meta, encoded.search, encoded.test)
+        return prepared.write(folder, meta, encoded.search, encoded.test, encoded.kept)
 
     def static_metrics(self, parameters: Mapping[str, Json]) -> dict[str, float]:
         """See Task."""
@@ -158,6 +197,7 @@ class DataTask(ABC, Generic[RawT]):
 
     def run(self, trial: Trial) -> None:
         """See Task. A re-test is measured on the test split too, where there is one, after its last step."""
+        from hpsearch.tasks.leaving import Leaving
         from hpsearch.training import device, loop, precision
         from hpsearch.training.stopping import Patience
 
@@ -170,7 +210,28 @@ class DataTask(ABC, Generic[RawT]):
             learner = self.learner(trial, precision.computing(self.precision, model), data)
             measure = self.measure(trial, data, "validation")
             examine = self.measure(trial, data, "test") if is_retest and len(data.inputs["test"]) else None
+            if is_retest and self.leaves_networks:
+                examine = Leaving(trial, examine, lambda trained: self.predictor(trial.params, trained, data))
             loop.train(trial, learner, measure, Patience(self.objectives[0], self.patience), examine)
+
+    def predictor(self, parameters: Mapping[str, Json], model: nn.Module, data: Data) -> Predictor:
+        """The trained `model` in use, with examples of the validation split, of which it says here what it must say ever after."""
+        from hpsearch.tasks.predictor import Example, Network, Predictor
+
+        assert self.prepared is not None, "the task is not prepared"
+        kept = prepared.load_kept(self.prepared.folder)
+        network = Network(self.model, parameters, self.inputs(parameters), self.outputs, self.precision)
+        form, answer = self.form(parameters, kept.form), self.answer(parameters, kept.form, model, data)
+        given, inputs = self.example(parameters, kept.example, data)
+        return Predictor(network, model, form, answer, Example(given, answer(model, inputs)))
+
+    def form(self, parameters: Mapping[str, Json], kept: Json) -> Form:
+        """Of examples as their user has them; `kept`: what was kept of it with the data."""
+        return FORMS[kept["kind"]].from_json(kept)
+
+    def example(self, parameters: Mapping[str, Json], kept: Given, data: Data) -> tuple[Given, torch.Tensor]:
+        """Examples in that form, and the same as they were trained on: the first of the validation split."""
+        return kept, data.inputs["validation"][: len(kept)]
 
     def inputs(self, parameters: Mapping[str, Json]) -> Inputs:
         """What one example is."""
@@ -192,6 +253,10 @@ class DataTask(ABC, Generic[RawT]):
     @abstractmethod
     def encode(self, raw: RawT) -> Encoded:
         """Splits, and the numbers in them. Raises `DataError`."""
+
+    @abstractmethod
+    def answer(self, parameters: Mapping[str, Json], kept: Json, model: nn.Module, data: Data) -> Answer:
+        """What the outputs of the trained `model` mean; `kept`: the form of the data."""
 
     @abstractmethod
     def learner(self, trial: Trial, model: nn.Module, data: Data) -> Learner:

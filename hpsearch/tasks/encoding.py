@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from hpsearch.models.inputs import Inputs
 from hpsearch.tasks.categories import OneHot
+from hpsearch.tasks.forms import Array, Column, Columns, column_type
+from hpsearch.tasks.prepared import Kept
 from hpsearch.tasks.splits import Scale, Split
 from hpsearch.tasks.tables import Table
 from hpsearch.trial import Json
@@ -17,10 +19,15 @@ from hpsearch.trial import Json
 
 @dataclass(frozen=True, slots=True)
 class EncodedInputs:
-    """Inputs of each split, and what meta.json says of them."""
+    """Inputs of each split, what meta.json says of them, and what a trained network keeps of them."""
 
     splits: Mapping[str, NDArray[np.float32]]
     meta: Mapping[str, Json]
+    kept: Kept
+
+
+EXAMPLES = 5
+"""Rows of the validation split that are kept as they were given."""
 
 
 def encode_inputs(table: Table, split: Split) -> EncodedInputs:
@@ -42,4 +49,14 @@ def encode_inputs(table: Table, split: Split) -> EncodedInputs:
         "deviation": scale.deviation.ravel().tolist(),
         "rows": {name: len(chosen) for name, chosen in rows.items()},
     }
-    return EncodedInputs(splits, meta)
+    return EncodedInputs(splits, meta, _kept(table, split, scale, indicators))
+
+
+def _kept(table: Table, split: Split, scale: Scale, indicators: Mapping[str, OneHot]) -> Kept:
+    rows = split.validation[:EXAMPLES]
+    if table.frame is None:
+        return Kept(Array(Inputs(table.kind, table.inputs.shape[1:]), scale).to_json(), table.inputs[rows])
+    coded = {**dict.fromkeys(table.features), **indicators}
+    columns = [Column(name, column_type(table.frame[name]), one_hot) for name, one_hot in coded.items()]
+    frame = table.frame[[column.name for column in columns]]
+    return Kept(Columns(tuple(columns), scale).to_json(), frame.iloc[rows])

@@ -12,10 +12,12 @@ from numpy.typing import NDArray
 from hpsearch.errors import DataError, InputError
 from hpsearch.models.hyperparameter import complete
 from hpsearch.models.inputs import Inputs
+from hpsearch.tasks.answers import Answer, Numbers
 from hpsearch.tasks.data_task import PREFIX, Data, DataTask, Encoded
 from hpsearch.tasks.findings import constant_columns, find_still
+from hpsearch.tasks.forms import Column, Form, Steps, make_frame
 from hpsearch.tasks.hyperparameters import FORECASTING_HYPERPARAMETERS
-from hpsearch.tasks.prepared import Arrays
+from hpsearch.tasks.prepared import Arrays, Kept
 from hpsearch.tasks.series import Series, find_uneven, read_series
 from hpsearch.tasks.splits import Scale, Split
 from hpsearch.trial import Json
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from hpsearch.config import SweepConfig
+    from hpsearch.tasks.predictor import Given
     from hpsearch.training.loop import Learner, Measure
     from hpsearch.training.trial import Trial
 
@@ -82,10 +85,25 @@ class Forecasting(DataTask[Series]):
         meta = {
             "inputs": Inputs("sequence", (1, len(raw.names))).to_json(),
             "features": list(raw.names),
+            "target_mean": float(scale.mean[0]),
             "target_deviation": float(scale.deviation[0]),
             "rows": {name: len(part) for name, part in splits.items()},
         }
-        return Encoded(meta, *Arrays(splits, {}).parts(), warnings)
+        columns = tuple(map(Column, raw.names, raw.types))
+        seen = make_frame([(column.name, column.type, raw.values[: cuts[1], i]) for i, column in enumerate(columns)])
+        return Encoded(meta, *Arrays(splits, {}).parts(), Kept(Steps(columns, scale, 1).to_json(), seen), warnings)
+
+    def form(self, parameters: Mapping[str, Json], kept: Json) -> Form:
+        return replace(Steps.from_json(kept), window=self.inputs(parameters).shape[0])
+
+    def example(self, parameters: Mapping[str, Json], kept: Given, data: Data) -> tuple[Given, torch.Tensor]:
+        """The last window before the test."""
+        window = self.inputs(parameters).shape[0]
+        assert not isinstance(kept, np.ndarray), "a series is kept as a table"
+        return kept[-window:].reset_index(drop=True), _joined(data.inputs["train"], data.inputs["validation"])[-window:][None]
+
+    def answer(self, parameters: Mapping[str, Json], kept: Json, model: nn.Module, data: Data) -> Answer:
+        return Numbers(self.meta["target_mean"], self.meta["target_deviation"])
 
     def learner(self, trial: Trial, model: nn.Module, data: Data) -> Learner:
         from hpsearch.training.loop import Lesson, Student

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -11,21 +12,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpsearch.errors import DataError
+from hpsearch.models.gan_plan import settle
 from hpsearch.models.inputs import Inputs
 from hpsearch.tasks import prepared, tables
+from hpsearch.tasks.answers import Answer, Made
 from hpsearch.tasks.data_task import PREFIX, Data, DataTask, Encoded
-from hpsearch.tasks.encoding import EncodedInputs, encode_inputs
+from hpsearch.tasks.encoding import EXAMPLES, EncodedInputs, encode_inputs
 from hpsearch.tasks.findings import examine
+from hpsearch.tasks.forms import Array, Draws, Form, draw_latent
 from hpsearch.tasks.frechet import Features, frechet_distance
 from hpsearch.tasks.picture import grid_png
-from hpsearch.tasks.prepared import Arrays
-from hpsearch.tasks.splits import Split, split_published
+from hpsearch.tasks.prepared import Arrays, Kept
+from hpsearch.tasks.splits import Scale, Split, split_published
 from hpsearch.tasks.tables import Table
+from hpsearch.trial import Json
 
 if TYPE_CHECKING:
     import torch
     from torch import nn
 
+    from hpsearch.tasks.predictor import Given
     from hpsearch.training.loop import Learner, Measure, Metrics
     from hpsearch.training.trial import Trial
 
@@ -58,7 +64,22 @@ class Generation(DataTask[Table]):
         train = encoded.splits["train"]
         features = Features.fit(train)
         distance = frechet_distance(features(encoded.splits["validation"]), features(noise(train)))
-        return Encoded({**encoded.meta, "noise_distance": distance}, *Arrays(encoded.splits, {}).parts(), warnings)
+        return Encoded({**encoded.meta, "noise_distance": distance}, *Arrays(encoded.splits, {}).parts(), encoded.kept, warnings)
+
+    def form(self, parameters: Mapping[str, Json], kept: Json) -> Form:
+        """Nothing of the data, but random numbers."""
+        return Draws(settle(parameters, self.inputs(parameters))["latent_size"])
+
+    def example(self, parameters: Mapping[str, Json], kept: Given, data: Data) -> tuple[Given, torch.Tensor]:
+        import pandas as pd
+        import torch
+
+        asked = pd.DataFrame({"examples": [EXAMPLES], "seed": [0]})
+        latent = draw_latent(EXAMPLES, 0, settle(parameters, self.inputs(parameters))["latent_size"])
+        return asked, torch.from_numpy(latent).to(data.inputs["train"].device)
+
+    def answer(self, parameters: Mapping[str, Json], kept: Json, model: nn.Module, data: Data) -> Answer:
+        return Made.of(kept)
 
     def learner(self, trial: Trial, model: nn.Module, data: Data) -> Learner:
         from hpsearch.models.gan import GAN
@@ -86,7 +107,9 @@ def _encode_images(table: Table, split: Split) -> EncodedInputs:
     rows = {"train": split.train, "validation": split.validation, "test": split.test}
     splits = {name: table.inputs[chosen].astype(np.float32) * 2 - 1 for name, chosen in rows.items()}
     inputs = Inputs("image", table.inputs.shape[1:])
-    return EncodedInputs(splits, {"inputs": inputs.to_json(), "rows": {name: len(chosen) for name, chosen in rows.items()}})
+    half = np.full((1, 1, 1), 0.5)
+    kept = Kept(Array(inputs, Scale(half, half)).to_json(), table.inputs[split.validation[:EXAMPLES]])
+    return EncodedInputs(splits, {"inputs": inputs.to_json(), "rows": {name: len(chosen) for name, chosen in rows.items()}}, kept)
 
 
 def noise(train: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
@@ -144,6 +167,6 @@ def make_examples(model: nn.Module, examples: int) -> NDArray[np.float32]:
 
     assert isinstance(model, GAN)
     device = next(model.parameters()).device
-    latent = torch.randn(examples, model.latent_size, generator=torch.Generator().manual_seed(0)).to(device)
+    latent = torch.from_numpy(draw_latent(examples, 0, model.latent_size)).to(device)
     made: NDArray[np.float32] = model(latent).cpu().numpy()
     return made

@@ -36,6 +36,10 @@ class OwnCode:
         return hashlib.sha256("\n".join(self._names).encode()).hexdigest()
 
     @property
+    def dataset(self) -> None:
+        """See Task: what the code reads is its own affair."""
+
+    @property
     def folder(self) -> Path | None:
         """See Task: what the code reads is its own affair."""
         return None

@@ -3,6 +3,7 @@
 <folder>/classification-3f9a…/meta.json    what they are
                               search.npz   training and validation, all that a search ever opens
                               test.npz     the test split, for re-tests
+                              kept.npz     what a trained network keeps of the data, for those who use it
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,9 +22,12 @@ from numpy.typing import NDArray
 from hpsearch.errors import DataError
 from hpsearch.trial import Json
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 Array: TypeAlias = NDArray[Any]
 
-FORMAT = 5
+FORMAT = 7
 """Part of a prepared folder's name: folders of another format are left alone."""
 
 
@@ -51,6 +55,31 @@ class Arrays:
 
 
 @dataclass(frozen=True, slots=True)
+class Kept:
+    """How examples as their user has them are encoded (see `forms`), and the first of the validation split in that form."""
+
+    form: Json
+    example: pd.DataFrame | Array
+
+    def save(self, path: Path) -> None:
+        """Text and numbers alone."""
+        from hpsearch.tasks.forms import frame_to_json
+
+        example = self.example if isinstance(self.example, np.ndarray) else np.array(json.dumps(frame_to_json(self.example)))
+        np.savez(path, allow_pickle=False, form=np.array(json.dumps(self.form)), example=example)
+
+
+def load_kept(folder: Path) -> Kept:
+    """What a trained network keeps of the data that were prepared there."""
+    from hpsearch.tasks.forms import frame_from_json
+
+    with np.load(folder / "kept.npz", allow_pickle=False) as file:
+        example = file["example"]
+        whole = example if example.dtype.kind != "U" else frame_from_json(json.loads(str(example)))
+        return Kept(json.loads(str(file["form"])), whole)
+
+
+@dataclass(frozen=True, slots=True)
 class Prepared:
     """A prepared folder and what its meta.json says."""
 
@@ -68,7 +97,7 @@ def find(folder: Path) -> Prepared | None:
         raise DataError(f"{folder} is damaged ({error}); remove it, and it will be prepared again") from error
 
 
-def write(folder: Path, meta: Mapping[str, Json], search: Arrays, test: Arrays) -> Prepared:
+def write(folder: Path, meta: Mapping[str, Json], search: Arrays, test: Arrays, kept: Kept) -> Prepared:
     """Writes a prepared folder, all or nothing. Where another process was faster, its folder stands: its content is the same."""
     temporary = folder.with_name(f".{folder.name}.{os.getpid()}")
     shutil.rmtree(temporary, ignore_errors=True)
@@ -76,6 +105,7 @@ def write(folder: Path, meta: Mapping[str, Json], search: Arrays, test: Arrays) 
         temporary.mkdir(parents=True)
         search.save(temporary / "search.npz")
         test.save(temporary / "test.npz")
+        kept.save(temporary / "kept.npz")
         (temporary / "meta.json").write_text(json.dumps(meta, indent=2), "utf-8")
         _publish(temporary, folder)
     except OSError as error:

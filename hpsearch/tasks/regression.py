@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,12 +10,14 @@ from numpy.typing import NDArray
 
 from hpsearch.errors import DataError
 from hpsearch.tasks import tables
+from hpsearch.tasks.answers import Answer, Numbers
 from hpsearch.tasks.data_task import PREFIX, Data, DataTask, Encoded
 from hpsearch.tasks.encoding import encode_inputs
 from hpsearch.tasks.findings import examine, find_number_leaks, find_still
 from hpsearch.tasks.prepared import Arrays
 from hpsearch.tasks.splits import Scale, split_rows
 from hpsearch.tasks.tables import Table
+from hpsearch.trial import Json
 
 if TYPE_CHECKING:
     import torch
@@ -48,7 +51,10 @@ class Regression(DataTask[Table]):
         encoded = encode_inputs(raw, split)
         meta = {**encoded.meta, "target_mean": float(scale.mean), "target_deviation": float(scale.deviation)}
         splits = {"train": targets[split.train], "validation": targets[split.validation], "test": targets[split.test]}
-        return Encoded(meta, *Arrays(encoded.splits, splits).parts(), warnings)
+        return Encoded(meta, *Arrays(encoded.splits, splits).parts(), encoded.kept, warnings)
+
+    def answer(self, parameters: Mapping[str, Json], kept: Json, model: nn.Module, data: Data) -> Answer:
+        return Numbers(self.meta["target_mean"], self.meta["target_deviation"])
 
     def learner(self, trial: Trial, model: nn.Module, data: Data) -> Learner:
         from hpsearch.training.loop import Lesson, Student

@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 
 from hpsearch.errors import DataError, unknown
 from hpsearch.tasks import tables
+from hpsearch.tasks.forms import column_type
 from hpsearch.tasks.synthetic import seasons
 from hpsearch.tasks.tables import Source
+from hpsearch.trial import Json
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,13 +27,24 @@ class Series:
     Args:
         values: (steps, columns); the first column is to be predicted.
         names: of the columns.
+        types: of the columns: double or long.
         moments: (steps,) of the time column, ascending, dates as UTC (datetime64); None where there is no such column.
     """
 
     values: NDArray[np.float64]
     names: tuple[str, ...]
+    types: tuple[str, ...]
     digest: str
     moments: NDArray[Any] | None = None
+
+    @property
+    def target_name(self) -> str:
+        return self.names[0]
+
+    @property
+    def columns(self) -> dict[str, Json]:
+        """See Digested. The time is none of them, as it is no input."""
+        return dict.fromkeys(self.names, "double")
 
 
 def read_series(source: Source, time: str | None) -> Series:
@@ -42,7 +55,7 @@ def read_series(source: Source, time: str | None) -> Series:
     """
     if source.format == "builtin":
         values = seasons()
-        return Series(values, ("y",), tables.digest_of(values.tobytes()))
+        return Series(values, ("y",), ("double",), tables.digest_of(values.tobytes()))
     path = Path(source.place)
     frame, digest = tables.read_frame(source)
     target = source.target
@@ -57,7 +70,8 @@ def read_series(source: Source, time: str | None) -> Series:
         frame, moments = frame.iloc[np.argsort(moments, kind="stable")].drop(columns=time), np.sort(moments)
     ordered = frame[[target, *(name for name in frame.columns if name != target)]]
     _check_numbers(ordered, path)
-    return Series(ordered.to_numpy(dtype=np.float64, na_value=np.nan), tuple(ordered.columns), digest, moments)
+    types = tuple(column_type(ordered[name]) for name in ordered.columns)
+    return Series(ordered.to_numpy(dtype=np.float64, na_value=np.nan), tuple(ordered.columns), types, digest, moments)
 
 
 def _moments(frame: pd.DataFrame, time: str, path: Path) -> NDArray[Any]:

@@ -17,6 +17,7 @@ from hpsearch.errors import DataError, unknown
 from hpsearch.models.inputs import InputKind
 from hpsearch.tasks.builtin import read_builtin
 from hpsearch.tasks.categories import find_categorical
+from hpsearch.trial import Json
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -61,6 +62,7 @@ class Table:
         categorical: (rows,) strings of each column that is no number; rows alone have them.
         test_rows: the rows that whoever published the data has set apart for the test; None: nobody has.
         files: the file of each row, where each has its own.
+        frame: the columns as they were read, without the target; None where they are an array.
     """
 
     inputs: NDArray[np.floating[Any]]
@@ -72,6 +74,7 @@ class Table:
     categorical: Mapping[str, NDArray[np.str_]] = field(default_factory=dict)
     test_rows: NDArray[np.intp] | None = None
     files: Sequence[str] = ()
+    frame: pd.DataFrame | None = None
 
     def place(self, row: int) -> str:
         """Where a person finds a row, numbered from 0: `data row 12`, `cat/07.png`, `test row 3` of a published test set."""
@@ -82,10 +85,24 @@ class Table:
         return f"data row {row + 1}"
 
     @property
+    def columns(self) -> dict[str, Json]:
+        """See Digested. Examples that are no rows are one column, x, of their shape."""
+        if self.kind == "rows":
+            found: dict[str, Json] = {**dict.fromkeys(self.features, "double"), **dict.fromkeys(self.categorical, "string")}
+        else:
+            found = {"x": list(self.inputs.shape[1:])}
+        return found if self.target is None else {**found, self.target_name: type_of(self.target)}
+
+    @property
     def labels(self) -> NDArray[Any]:
         """The target of a table that was to have one."""
         assert self.target is not None, "a table without its target is refused when it is read"
         return self.target
+
+
+def type_of(values: NDArray[Any]) -> str:
+    """As a schema has it."""
+    return {"f": "double", "i": "long", "u": "long", "b": "boolean"}.get(values.dtype.kind, "string")
 
 
 def read(source: Source) -> Table:
@@ -205,7 +222,7 @@ def _read_columns(source: Source) -> Table:
     if target is not None:
         check_present(frame[target].isna().to_numpy(), target, path)
     labels = None if target is None else column_values(frame[target])
-    return _checked(Table(inputs, labels, tuple(numeric.columns), target or "", digest, categorical=categorical), path)
+    return _checked(Table(inputs, labels, tuple(numeric.columns), target or "", digest, categorical=categorical, frame=features), path)
 
 
 def column_values(column: pd.Series[Any]) -> NDArray[Any]:

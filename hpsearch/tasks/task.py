@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
+from hpsearch.provenance import Dataset
 from hpsearch.trial import Json, Objective
 
 if TYPE_CHECKING:
@@ -34,6 +35,10 @@ class Task(Protocol):
     @property
     def data_digest(self) -> str:
         """SHA-256 of the raw data, once prepared: the same sweep must go on with the same data."""
+
+    @property
+    def dataset(self) -> Dataset | None:
+        """What is trained on, once prepared; None where the task has no data of its own."""
 
     @property
     def folder(self) -> Path | None:

@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING, Self
 
 from hpsearch.models.hyperparameter import complete
 from hpsearch.models.inputs import Inputs
+from hpsearch.tasks.answers import Answer, Classes
 from hpsearch.tasks.data_task import PREFIX, Data, DataTask, Encoded
+from hpsearch.tasks.encoding import EXAMPLES
 from hpsearch.tasks.findings import find_copies
+from hpsearch.tasks.forms import Form, Words
 from hpsearch.tasks.hyperparameters import TEXT_HYPERPARAMETERS
 from hpsearch.tasks.labels import LabelLoss, LabelMeasure, describe_classes, find_classes, find_rare, wanted_scores
-from hpsearch.tasks.prepared import Arrays
+from hpsearch.tasks.prepared import Arrays, Kept
 from hpsearch.tasks.splits import split_stratified
 from hpsearch.tasks.texts import MOST_TOKENS, UNKNOWN, Texts, Vocabulary, number_texts, read_texts, tokenize
 from hpsearch.trial import Json
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from hpsearch.config import SweepConfig
+    from hpsearch.tasks.predictor import Given
     from hpsearch.training.loop import Learner, Measure
     from hpsearch.training.trial import Trial
 
@@ -67,6 +71,8 @@ class TextClassification(DataTask[Texts]):
 
     def encode(self, raw: Texts) -> Encoded:
         """Inputs are ids of words, known from the training split and as many as its longest text has; targets indices of the classes."""
+        import pandas as pd
+
         classes, labels = find_classes(raw.target, raw.target_name)
         split = split_stratified(labels, tuple(map(str, classes)), self.shares)
         rows = {"train": split.train, "validation": split.validation, "test": split.test}
@@ -81,12 +87,24 @@ class TextClassification(DataTask[Texts]):
             **describe_classes(classes, labels, split),
         }
         parts = Arrays(inputs, {name: labels[chosen] for name, chosen in rows.items()}).parts()
-        return Encoded(meta, *parts, find_copies("texts", number_texts(raw.texts), labels, split))
+        form = Words(raw.text_name, vocabulary, Inputs.from_json(meta["inputs"])).to_json()
+        examples = [raw.texts[row] for row in split.validation[:EXAMPLES]]
+        kept = Kept(form, pd.DataFrame({raw.text_name: examples}))
+        return Encoded(meta, *parts, kept, find_copies("texts", number_texts(raw.texts), labels, split))
+
+    def form(self, parameters: Mapping[str, Json], kept: Json) -> Form:
+        return replace(Words.from_json(kept), inputs=self.inputs(parameters))
+
+    def example(self, parameters: Mapping[str, Json], kept: Given, data: Data) -> tuple[Given, torch.Tensor]:
+        return kept, self._ids(parameters, data.inputs["validation"][: len(kept)])
+
+    def answer(self, parameters: Mapping[str, Json], kept: Json, model: nn.Module, data: Data) -> Answer:
+        return Classes(tuple(self.meta["classes"]))
 
     def learner(self, trial: Trial, model: nn.Module, data: Data) -> Learner:
         from hpsearch.training.loop import Lesson, Student
 
-        inputs, targets = self._ids(trial, data.inputs["train"]), data.targets["train"]
+        inputs, targets = self._ids(trial.params, data.inputs["train"]), data.targets["train"]
         compare = LabelLoss(trial.params, self.meta["train_class_counts"], inputs.device)
 
         def loss(model: nn.Module, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
@@ -95,10 +113,10 @@ class TextClassification(DataTask[Texts]):
         return Student(trial, model, Lesson(inputs, targets, loss, self.epochs))
 
     def measure(self, trial: Trial, data: Data, split: str) -> Measure:
-        return LabelMeasure(self._ids(trial, data.inputs[split]), data.targets[split], wanted_scores(self.wanted), PREFIX[split])
+        return LabelMeasure(self._ids(trial.params, data.inputs[split]), data.targets[split], wanted_scores(self.wanted), PREFIX[split])
 
-    def _ids(self, trial: Trial, ids: torch.Tensor) -> torch.Tensor:
+    def _ids(self, parameters: Mapping[str, Json], ids: torch.Tensor) -> torch.Tensor:
         """As long, and of as many words, as the trial has it: the rarer ones are unknown."""
-        inputs = self.inputs(trial.params)
+        inputs = self.inputs(parameters)
         kept = ids[:, : inputs.shape[0]].long()
         return kept.masked_fill(kept >= inputs.vocabulary, UNKNOWN)

@@ -18,6 +18,7 @@ from hpsearch.errors import DataError, unknown
 from hpsearch.tasks import tables
 from hpsearch.tasks.synthetic import reviews
 from hpsearch.tasks.tables import Source
+from hpsearch.trial import Json
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -45,6 +46,12 @@ class Texts:
     target: NDArray[Any]
     target_name: str
     digest: str
+    text_name: str = "text"
+
+    @property
+    def columns(self) -> dict[str, Json]:
+        """See Digested."""
+        return {self.text_name: "string", self.target_name: tables.type_of(self.target)}
 
 
 def read_texts(source: Source, text: str | None) -> Texts:
@@ -66,7 +73,7 @@ def read_texts(source: Source, text: str | None) -> Texts:
             raise DataError(f"{path}: {unknown(what, name, frame.columns)}")
     if text == target:
         raise DataError(f"{path}: column {text!r} cannot be both the texts and the target; name another for one of them")
-    return Texts(_read_column(frame[text], path), _read_target(frame[target], path), target, digest)
+    return Texts(_read_column(frame[text], path), _read_target(frame[target], path), target, digest, str(text))
 
 
 def _read_column(column: pd.Series[Any], path: Path) -> list[str]:
@@ -133,7 +140,12 @@ class Vocabulary:
         if not known:
             raise DataError("no word of the texts to train on is there twice, and nothing can be learned from them; give more texts")
         ordered = sorted(known, key=lambda word: (-counts[word], word))[: MOST_WORDS - FIRST_WORD]
-        return cls({word: FIRST_WORD + index for index, word in enumerate(ordered)})
+        return cls.of(ordered)
+
+    @classmethod
+    def of(cls, words: Sequence[str]) -> Self:
+        """Of these words, the most frequent first."""
+        return cls({word: FIRST_WORD + index for index, word in enumerate(words)})
 
     @property
     def size(self) -> int:

@@ -2,11 +2,12 @@
 
 In, one JSON object a line:
     {"store": {"tracking_uri": …, "artifacts": … or null}}    first of all: MLflow's store, which is made if there is none
-    {"open": {"ledger_url": …, "sweep": …, "files": {"outputs": …, "logs": …, "report": …} or null}}
+    {"open": {"ledger_url": …, "sweep": …, "files": {"outputs": …, "logs": …, …} or null}}
                                                               then: the sweep to follow, and where its trials leave files
     {"finish": true}                                          write what the ledger has, and end; the end of the input says the same
 Out:
-    {"experiment_id": …, "run_id": …, "seq": …, "up_to_date": …, "error": null}     after each round
+    {"experiment_id": …, "run_id": …, "seq": …, "up_to_date": …, "error": null, "registering": null, "model": …}    after each round
+    {"registering": …}                                                              what is done for the model, about once a second
     {"error": …, "up_to_date": false}                                               what fails; it is tried again
     {"done": true, …}                                                               the last line
 """
@@ -103,7 +104,7 @@ class Follower:
                 is_more = self._round()
                 failures = 0
                 pause = 0.0 if is_last else max(_ROUND_S, (time.process_time() - began) / _SHARE)
-            except InputError as error:  # the sweep was deleted
+            except InputError as error:  # the sweep was deleted, or its model cannot be registered
                 self._say({"error": str(error), "up_to_date": False})
                 break
             except HpsearchError as error:
@@ -120,10 +121,18 @@ class Follower:
 
     def _round(self) -> bool:
         projector = self._projector or self._begin()
-        is_more = projector.catch_up()
+        is_more = projector.catch_up() or (self._inbox.finish.is_set() and self._register(projector))
         where = {"experiment_id": projector.runs.experiment_id, "run_id": projector.run_id, "seq": projector.picture.seq}
-        self._say({**where, "up_to_date": not is_more, "error": None})
+        model = projector.picture.model
+        self._say({**where, "up_to_date": not is_more, "error": None, "registering": None, "model": model and model.to_json()})
         return is_more
+
+    def _register(self, projector: Projector) -> bool:
+        """The winner's model, once all else is written; False if there was nothing to register."""
+        if (wanted := projector.unregistered()) is None:
+            return False
+        projector.register(wanted, lambda at: self._say({"registering": at}))
+        return True
 
     def _begin(self) -> Projector:
         self._ledger = self._ledger or ledgers.open(self._ledger_url)
@@ -184,9 +193,7 @@ def _work(inbox: Inbox, say: Say) -> None:
     with contextlib.suppress(Exception):  # it is tried again, and then told
         create_store(uri, artifacts)
     if (opened := inbox.wait_for("open")) is not None:
-        folders = opened["files"]
-        report = Path(folders["report"]) if folders and folders["report"] else None
-        files = TrialFiles(Path(folders["outputs"]), Path(folders["logs"]), report) if folders else None
+        files = TrialFiles.from_json(opened["files"]) if opened["files"] else None
         Follower(inbox, say, lambda experiment: Runs(uri, experiment, artifacts), opened["ledger_url"], opened["sweep"], files).run()
 
 

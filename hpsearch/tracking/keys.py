@@ -7,6 +7,7 @@ import json
 import posixpath
 import re
 
+from hpsearch.ledger.codec import clean
 from hpsearch.ledger.face import Sweep
 from hpsearch.trial import Json
 
@@ -15,6 +16,12 @@ TRIAL_KEY = "hpsearch.trial_key"
 CONFIG = "hpsearch.config"
 ARTIFACTS = "hpsearch.artifacts"
 REPORT = "hpsearch.report"
+MODEL = "hpsearch.model"
+MODEL_KEY = "hpsearch.model_key"
+VERDICT = "hpsearch.verdict"
+ENVIRONMENT = "hpsearch.environment"
+WINNER = "hpsearch.winner"
+EXPORT = "hpsearch.export"
 PARENT_RUN = "mlflow.parentRunId"
 NOTE = "mlflow.note.content"
 
@@ -59,4 +66,5 @@ def param(value: Json) -> str:
 
 def cut(text: str, limit: int) -> str:
     """At most `limit` characters, the last one an ellipsis where something is missing (MLflow would cut in silence)."""
+    text = clean(text) or ""
     return text if len(text) <= limit else text[: limit - 1] + "…"

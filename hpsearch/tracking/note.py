@@ -18,7 +18,13 @@ _MAX_CELL = 60
 
 
 def markdown(
-    name: str, state: str, history: History, best: Sequence[TrialRecord], winner: Winner | None = None, report: str | None = None
+    name: str,
+    state: str,
+    history: History,
+    best: Sequence[TrialRecord],
+    winner: Winner | None = None,
+    report: str | None = None,
+    model: str | None = None,
 ) -> str:
     """The whole note.
 
@@ -26,9 +32,19 @@ def markdown(
         best: the best trial, or the Pareto front.
         winner: of the re-tests, where there were any.
         report: the link to the sweep's page, once it is there.
+        model: what is said of the winner's network in the model registry, once it is there.
     """
     page = f"[Open the report]({report}): every trial, what mattered, how it went." if report else ""
-    parts = (f"**{plain(name)}** is {state}.", page, _winner(winner), _comparison(history, best), _states(history), _commands(name))
+    registered = f"**Model:** {plain(model)}." if model else ""
+    parts = (
+        f"**{plain(name)}** is {state}.",
+        page,
+        _winner(winner),
+        registered,
+        _comparison(history, best),
+        _states(history),
+        _commands(name),
+    )
     return "\n\n".join(part for part in parts if part)
 
 

@@ -12,9 +12,27 @@ from typing import TypeAlias
 from hpsearch.diagnosis import diagnose
 from hpsearch.events import Ended, Event, Reported, Sampled, SweepClosed, SweepOpened, SweepState, TrialCreated
 from hpsearch.ledger.face import Sweep
+from hpsearch.provenance import Dataset
 from hpsearch.search.history import History, TrialRecord
 from hpsearch.tracking import note
-from hpsearch.tracking.keys import MAX_TAG, NOTE, PARENT_RUN, SWEEP_KEY, SYSTEM, TRIAL_KEY, cut, fitting_name, param, sweep_key, trial_key
+from hpsearch.tracking.keys import (
+    MAX_TAG,
+    MODEL,
+    MODEL_KEY,
+    NOTE,
+    PARENT_RUN,
+    SWEEP_KEY,
+    SYSTEM,
+    TRIAL_KEY,
+    cut,
+    fitting_name,
+    param,
+    sweep_key,
+    trial_key,
+)
+from hpsearch.tracking.model import Registered
+from hpsearch.tracking.origin import Input, Session, dataset_of, inputs_of, source_tags
+from hpsearch.tracking.summary import Summary
 from hpsearch.trial import MLFLOW_STATUS, Json, Objective, TrialKind, TrialState
 from hpsearch.winner import choose
 
@@ -50,6 +68,7 @@ class Wanted:
     end_ms: int | None
     params: Mapping[str, str]
     tags: Mapping[str, str]
+    inputs: tuple[Input, ...] = ()
 
 
 class Picture:
@@ -61,18 +80,33 @@ class Picture:
         self.history = History(objectives)
         self.children: defaultdict[int, list[int]] = defaultdict(list)
         """The re-tests of a trial."""
+        self.sessions: list[Session] = []
+        """The runs of the sweep, so far."""
         self.state: SweepState = "created"
         self.report: str | None = None
         """The link to the sweep's page among the artifacts of its run."""
+        self.model: Registered | None = None
+        """Where the winner's network is in the model registry."""
         self._reason: str | None = None
         self._ended_ms: int | None = None
         self._ended_trials = 0
         self._best: dict[str, float] = {}
+        self._summary = Summary(sweep.config)
         self._samples: dict[int, int] = defaultdict(int)
 
     @property
     def seq(self) -> int:
         return self.history.seq
+
+    @property
+    def dataset(self) -> Dataset | None:
+        """What is trained on; None where that is the affair of other people's code."""
+        return dataset_of(self.sessions)
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether no controller runs it, as far as the events tell."""
+        return self.state not in ("created", "running")
 
     def apply(self, events: Sequence[Event]) -> dict[Of, list[Point]]:
         """Add `events`; gives the runs that they touch, with the new points of each."""
@@ -96,14 +130,17 @@ class Picture:
         match event.body:
             case TrialCreated(trial, parent=int(parent)):
                 self.children[parent].append(trial)
-            case SweepOpened():
+            case SweepOpened() as opened:
                 self.state, self._reason, self._ended_ms = "running", None, None
+                self.sessions.append(Session(event.at_ms, opened))
             case SweepClosed(state, reason):
                 self.state, self._reason, self._ended_ms = state, reason, event.at_ms
             case Ended(trial, state=state) if state.is_terminal:
                 self._ended_trials += 1
                 if state is TrialState.COMPLETED:
                     yield from self._improvements(self.history.trials[trial], event.at_ms)
+        for name, value in self._summary.after(event).items():
+            yield Point(name, value, event.at_ms, self._ended_trials)
 
     def _system(self, sampled: Sampled) -> list[Point]:
         """A trial's samples are counted through all its attempts, so that MLflow takes the latest for the latest."""
@@ -141,6 +178,10 @@ class Picture:
             tags=tags,
         )
 
+    def _note(self, best: Sequence[TrialRecord]) -> str:
+        said = self.model.said if self.model else None
+        return note.markdown(self.sweep.name, self.state, self.history, best, choose(self.history), self.report, said)
+
     def _sweep_run(self) -> Wanted:
         best = self.history.best()
         tags = {
@@ -149,7 +190,8 @@ class Picture:
             "hpsearch.state": self.state,
             "hpsearch.reason": cut(self._reason or "", MAX_TAG),
             "hpsearch.best_trial": ", ".join(str(t.number) for t in best[:20]),
-            NOTE: cut(note.markdown(self.sweep.name, self.state, self.history, best, choose(self.history), self.report), MAX_TAG),
+            NOTE: cut(self._note(best), MAX_TAG),
+            **({MODEL: cut(self.model.uri, MAX_TAG), MODEL_KEY: self.model.key} if self.model else {}),
         }
         return Wanted(
             name=self.sweep.name,
@@ -157,7 +199,8 @@ class Picture:
             status=SWEEP_STATUS[self.state],
             end_ms=self._ended_ms,
             params=sweep_params(self.sweep.config),
-            tags={**user_tags(self.sweep.config), **tags},
+            tags={**user_tags(self.sweep.config), **source_tags(self.sessions), **tags},
+            inputs=inputs_of(self.dataset),
         )
 
 

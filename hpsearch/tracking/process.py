@@ -11,7 +11,7 @@ import json
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
@@ -27,13 +27,18 @@ _RESTART_AFTER_S = (0.1, 0.5, 2.0, *[10.0] * 100)
 
 @dataclass(frozen=True, slots=True)
 class Tracked:
-    """Where a sweep is in MLflow, and why not all of it is (None: all that was in the ledger when it was last looked at)."""
+    """Where a sweep is in MLflow, and why not all of it is (None: all that was in the ledger when it was last looked at).
+
+    `registering`: what is being done to register its model. `model`: where that is, as `Registered.to_json` has it.
+    """
 
     experiment_id: str | None = None
     run_id: str | None = None
     seq: int = 0
     up_to_date: bool = False
     error: str | None = None
+    registering: str | None = None
+    model: Mapping[str, Json] | None = None
 
 
 class ProjectorProcess:
@@ -72,11 +77,7 @@ class ProjectorProcess:
 
     def open(self, ledger_url: str, sweep: str, files: TrialFiles | None = None) -> None:
         """From now on MLflow follows the sweep of this name, whose trials leave their files there."""
-        folders = None
-        if files is not None:
-            report = str(files.report) if files.report else None
-            folders = {"outputs": str(files.outputs), "logs": str(files.logs), "report": report}
-        self._say(_line(open={"ledger_url": ledger_url, "sweep": sweep, "files": folders}))
+        self._say(_line(open={"ledger_url": ledger_url, "sweep": sweep, "files": files and files.to_json()}))
 
     @property
     def pid(self) -> int | None:

@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import json
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, replace
 
-from hpsearch.errors import TrackerError
+from hpsearch.errors import InputError, TrackerError
 from hpsearch.events import Event
 from hpsearch.ledger.face import Lease, Ledger, Projection, Sweep
+from hpsearch.tracking.documents import Document, documents
 from hpsearch.tracking.files import TrialFile, TrialFiles, tag
-from hpsearch.tracking.keys import ARTIFACTS, CONFIG, PARENT_RUN, REPORT, TRIAL_KEY
+from hpsearch.tracking.keys import ARTIFACTS, MODEL_KEY, PARENT_RUN, REPORT, TRIAL_KEY
 from hpsearch.tracking.links import REPORT_FILE, report_link
+from hpsearch.tracking.model import ModelWanted, Registered, model_wanted
+from hpsearch.tracking.origin import Input
 from hpsearch.tracking.picture import Of, Picture, Point, Wanted, objectives_of
+from hpsearch.tracking.registering import register
 from hpsearch.tracking.runs import Found, Runs
 
 BATCH = 5_000
 """Events a round. A round is noted in the ledger at its end: it is also what is written again after a kill."""
-
-CONFIG_FILE = "sweep.json"
 
 _ATTACH_AGAIN_S = 10.0
 """After a failure of the artifact store, which may take as long itself."""
@@ -61,7 +61,6 @@ class Projector:
         self._unattached: set[int] = set()
         self._attach_at = 0.0
         self._is_sure = False
-        self._config = hashlib.sha256(json.dumps(sweep.config, sort_keys=True).encode()).hexdigest()[:12]
         self.picture = Picture(sweep, objectives_of(sweep.config))
         for events in self._events(until=self._noted.seq):
             self.picture.apply(events)
@@ -83,7 +82,7 @@ class Projector:
         self.add(self._ledger.events(self.sweep.id, self.picture.seq, BATCH))
         if time.monotonic() >= self._attach_at:
             _merge(self.pending, {of: [] for of in self._unattached})
-            if self.new_report() is not None:
+            if self.new_report() is not None or (self.picture.has_ended and self.new_documents()):
                 _merge(self.pending, {None: []})
         if not self.pending:
             return False
@@ -108,6 +107,7 @@ class Projector:
         if None in self.found:
             self._adopt(self.found)
             self._link_report(self.found[None])
+            self._link_model(self.found[None])
         self._attach_at = 0.0
         self._unattached = {of for of, found in self.found.items() if of is not None and self._unattached_files(of, found)}
         self._is_sure = True
@@ -132,7 +132,8 @@ class Projector:
         except TrackerError:
             self._is_sure = False
             raise
-        projection = Projection(self.picture.seq, self.runs.experiment_id, self.run_id)
+        model = self.picture.model and asdict(self.picture.model)
+        projection = Projection(self.picture.seq, self.runs.experiment_id, self.run_id, model or self._noted.model)
         if projection != self._noted or self._new:
             self._ledger.project(self._lease, projection, self._new)
         self._noted, self._new = projection, {}
@@ -148,11 +149,14 @@ class Projector:
         params = {k: v for k, v in wanted.params.items() if k not in found.params}
         tags = {**missing_tags(found, wanted), **attached}
         self.runs.log(found.run_id, self.pending.get(of, []), params, tags)
+        if inputs := missing_inputs(found, wanted):
+            self.runs.log_inputs(found.run_id, inputs)
         if has_other_status(found, wanted):
             self.runs.set_status(found.run_id, wanted.status, wanted.end_ms)
         self.found[of] = replace(
-            found, status=wanted.status, end_ms=wanted.end_ms, params={**found.params, **params}, tags={**found.tags, **tags}
-        )
+            found, status=wanted.status, end_ms=wanted.end_ms, params={**found.params, **params}, tags={**found.tags, **tags},
+            inputs=found.inputs | {each.key for each in inputs},
+        )  # fmt: skip
         self.pending.pop(of, None)
 
     def _create(self, of: Of) -> Found:
@@ -179,21 +183,26 @@ class Projector:
         return self.picture.wanted(of, self._parent_run(of))
 
     def _with_sweep_files(self, found: Found) -> dict[str, str]:
-        """Attach the sweep's configuration, and its report as it is now; gives the tags that say so."""
+        """Attach the sweep's documents, and its report as it is now; gives the tags that say so."""
         tags: dict[str, str] = {}
         with self._attaching() as may_attach:
-            if may_attach and found.tags.get(CONFIG) != self._config:
-                self.runs.attach(found.run_id, CONFIG_FILE, self.sweep.config)
-                tags[CONFIG] = self._config
+            for document in self.new_documents() if may_attach else ():
+                self.runs.attach(found.run_id, document.name, document.text)
+                tags[document.tag] = document.digest
             if may_attach and self._files is not None and self._files.report and (digest := self.new_report()) is not None:
                 self.runs.attach_page(found.run_id, self._files.report, REPORT_FILE)
                 tags[REPORT] = digest
         self._link_report(replace(found, tags={**found.tags, **tags}))
         return tags
 
+    def new_documents(self) -> list[Document]:
+        """Those that MLflow has not, or not as they should be."""
+        tags = found.tags if (found := self.found.get(None)) is not None else {}
+        return [each for each in documents(self.picture, self._files) if tags.get(each.tag) != each.digest]
+
     def new_report(self) -> str | None:
         """The digest of a report that MLflow has not, of a sweep that has ended: while it runs, its page is out of date at once."""
-        if self._files is None or self.picture.state in ("created", "running"):
+        if self._files is None or not self.picture.has_ended:
             return None
         digest = self._files.report_digest()
         return None if (found := self.found.get(None)) is not None and found.tags.get(REPORT) == digest else digest
@@ -201,6 +210,46 @@ class Projector:
     def _link_report(self, found: Found) -> None:
         if REPORT in found.tags:
             self.picture.report = report_link(self.runs.experiment_id or "", found.run_id)
+
+    def _link_model(self, found: Found) -> None:
+        """What the ledger knows of the model, where MLflow has it."""
+        noted = self._noted.model
+        self.picture.model = Registered(**noted) if noted and found.tags.get(MODEL_KEY) == noted["key"] else None
+
+    def unregistered(self) -> ModelWanted | None:
+        """What is still to be registered: the winner's network, where the sweep file asks for that."""
+        wanted = model_wanted(self.picture)
+        return None if wanted is None or (self.picture.model and self.picture.model.key == wanted.key) else wanted
+
+    def register(self, wanted: ModelWanted, tick: Callable[[str], None]) -> None:
+        """Have it registered; the next `write` tells of it.
+
+        Raises:
+            InputError: its network is not to be found.
+            TrackerError: MLflow failed.
+        """
+        network = self._files.network(wanted.trial) if self._files else None
+        if network is None:
+            raise InputError(
+                f"the model cannot be registered: re-test {wanted.trial} has left no network here; its log may say why, and if it was "
+                f"trained with another home, run `hpsearch sync` there"
+            )
+
+        def keep(at: str) -> None:
+            self._keep_lease()
+            tick(at)
+
+        self.picture.model = register(
+            {
+                "tracking_uri": self.runs.tracking_uri,
+                "network": str(network),
+                "experiment_id": self.runs.experiment_id,
+                "run_id": self.found[wanted.trial].run_id,
+                **{name: getattr(wanted, name) for name in ("name", "key", "description", "tags", "params")},
+            },
+            keep,
+        )
+        self.pending.setdefault(None, [])
 
     def _with_files(self, of: int, found: Found) -> dict[str, str]:
         """Attach what an ended trial has left; gives the tag that says so, which comes last: without it they are attached again."""
@@ -270,6 +319,11 @@ class Projector:
 def missing_tags(found: Found, wanted: Wanted) -> dict[str, str]:
     """The tags that are not there or not so; an empty one need not be there."""
     return {k: v for k, v in wanted.tags.items() if found.tags.get(k, "") != v}
+
+
+def missing_inputs(found: Found, wanted: Wanted) -> list[Input]:
+    """The datasets that are not there."""
+    return [each for each in wanted.inputs if each.key not in found.inputs]
 
 
 def has_other_status(found: Found, wanted: Wanted) -> bool:

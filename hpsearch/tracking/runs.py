@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,10 +11,10 @@ from typing import Any
 
 from hpsearch.errors import TrackerError
 from hpsearch.tracking import quiet
-from hpsearch.tracking.keys import SWEEP_KEY
+from hpsearch.tracking.keys import MODEL_KEY, SWEEP_KEY
+from hpsearch.tracking.origin import Input
 from hpsearch.tracking.picture import Point, Wanted
 from hpsearch.tracking.schema import create_store, sqlite_file
-from hpsearch.trial import Json
 
 _PAGE = 1_000
 _MAX_POINTS = 900
@@ -34,6 +33,8 @@ class Found:
     params: Mapping[str, str]
     tags: Mapping[str, str]
     metrics: frozenset[str] = frozenset()
+    inputs: frozenset[tuple[str, str]] = frozenset()
+    """Name and digest of each dataset."""
 
 
 class Runs:
@@ -129,10 +130,20 @@ class Runs:
                 for metric in self._client.get_metric_history(run.run_id, key):
                     yield Point(key, metric.value, metric.timestamp, metric.step)
 
-    def attach(self, run_id: str, name: str, content: Json) -> None:
-        """A JSON artifact."""
+    def log_inputs(self, run_id: str, inputs: Sequence[Input]) -> None:
+        """Datasets that the run was trained on; those that are there already stay as they are."""
         with self._errors():
-            self._client.log_text(run_id, json.dumps(content, indent=2, sort_keys=True), name)
+            from mlflow.entities import Dataset, DatasetInput, InputTag
+
+            datasets = [Dataset(i.name, i.digest, i.source_type, i.source, i.schema, i.profile) for i in inputs]
+            contexts = [InputTag("mlflow.data.context", i.context) for i in inputs]
+            pairs = zip(datasets, contexts, strict=True)
+            self._client.log_inputs(run_id, [DatasetInput(dataset, [context]) for dataset, context in pairs])
+
+    def attach(self, run_id: str, name: str, text: str) -> None:
+        """A text as an artifact, in place of an earlier one."""
+        with self._errors():
+            self._client.log_text(run_id, text, name)
 
     def attach_file(self, run_id: str, file: Path) -> None:
         """A file as an artifact of its name, in place of an earlier one."""
@@ -150,6 +161,11 @@ class Runs:
             return frozenset(entry.path for entry in self._client.list_artifacts(run_id))
         except Exception:
             return None
+
+    def has_version(self, key: str) -> bool:
+        """Whether the model registry has the network of this key, whatever it is called there."""
+        with self._errors():
+            return len(self._client.search_model_versions(f"tags.`{MODEL_KEY}` = '{key}'", max_results=1)) > 0
 
     def close(self) -> None:
         """Leave a SQLite file complete in itself, without what waits beside it to be merged."""
@@ -170,6 +186,8 @@ class Runs:
 
 def _found(run: Any) -> Found:
     info, data = run.info, run.data
+    datasets = [each.dataset for each in run.inputs.dataset_inputs] if run.inputs else []
     return Found(
-        info.run_id, info.start_time, info.status, info.end_time or None, dict(data.params), dict(data.tags), frozenset(data.metrics)
-    )
+        info.run_id, info.start_time, info.status, info.end_time or None, dict(data.params), dict(data.tags), frozenset(data.metrics),
+        frozenset((dataset.name, dataset.digest) for dataset in datasets),
+    )  # fmt: skip

@@ -8,14 +8,17 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from hpsearch.errors import InputError
 from hpsearch.ledger import holder
 from hpsearch.ledger.face import Ledger
+from hpsearch.tracking.documents import NAMES
 from hpsearch.tracking.files import TrialFiles
-from hpsearch.tracking.keys import ARTIFACTS, CONFIG, REPORT
+from hpsearch.tracking.keys import ARTIFACTS, REPORT
 from hpsearch.tracking.links import REPORT_FILE
 from hpsearch.tracking.picture import Of, Point, Wanted, experiment_name
-from hpsearch.tracking.projector import BATCH, CONFIG_FILE, Projector, has_other_status, missing_tags
+from hpsearch.tracking.projector import BATCH, Projector, has_other_status, missing_inputs, missing_tags
 from hpsearch.tracking.runs import Found, Runs
+from hpsearch.trial import Json
 
 _LEASE_TTL_S = 30.0
 
@@ -35,11 +38,17 @@ class Synced:
     missing_points: int = 0
     updated: int = 0
     """Runs whose status, tags or parameters were mended."""
+    models: int = 0
+    """Registered anew."""
+    model: dict[str, Json] | None = None
+    """Where the winner's network is in the model registry."""
+    unregistered: str | None = None
+    """Why it is not there, though it should be."""
 
     @property
     def repairs(self) -> int:
         """How many things were wrong."""
-        return self.missing_runs + self.wrong_runs + self.duplicates + self.missing_points + self.updated
+        return self.missing_runs + self.wrong_runs + self.duplicates + self.missing_points + self.updated + self.models
 
 
 def sync(ledger: Ledger, name: str, tracking_uri: str, artifacts: Path | None = None, files: TrialFiles | None = None) -> Synced:
@@ -79,9 +88,23 @@ class _Sync:
         for of in (None, *projector.picture.history.trials):
             self._compare(of, expected.get(of, []))
         projector.write()
+        self._register()
         self.result.duplicates = projector.deleted
         self.result.experiment_id, self.result.run_id = projector.runs.experiment_id or "", projector.run_id or ""
         return self.result
+
+    def _register(self) -> None:
+        projector, result = self.projector, self.result
+        if projector.picture.model and not projector.runs.has_version(projector.picture.model.key):
+            projector.picture.model = None  # deleted since
+        if (wanted := projector.unregistered()) is not None:
+            try:
+                projector.register(wanted, lambda at: None)
+                projector.write()
+                result.models += 1
+            except InputError as error:
+                result.unregistered = str(error)
+        result.model = model.to_json() if (model := projector.picture.model) else None
 
     def _compare(self, of: Of, expected: list[Point]) -> None:
         projector, result = self.projector, self.result
@@ -111,7 +134,7 @@ class _Sync:
     def _lost_artifacts(self, of: Of, found: Found) -> set[str]:
         """The tags that say of artifacts that they are there, where one of them is not."""
         if of is None:
-            expected = {tag: {name} for tag, name in ((CONFIG, CONFIG_FILE), (REPORT, REPORT_FILE)) if tag in found.tags}
+            expected = {tag: {name} for tag, name in {**NAMES, REPORT: REPORT_FILE}.items() if tag in found.tags}
         else:
             is_over = self.projector.picture.history.trials[of].state.is_terminal
             expected = {ARTIFACTS: {file.path.name for file in self.projector.files_of(of) if is_over and file.left_out is None}}
@@ -122,12 +145,13 @@ class _Sync:
     def _complete(self, of: Of, found: Found, wanted: Wanted, missing: list[Point]) -> None:
         projector, result = self.projector, self.result
         lost = self._lost_artifacts(of, found)
-        if lost or (of is None and projector.new_report() is not None):
+        if lost or (of is None and (projector.new_report() is not None or projector.new_documents())):
             projector.found[of] = found = replace(found, tags={k: v for k, v in found.tags.items() if k not in lost})
             result.updated += 1
             projector.pending[of] = []
-        is_wrong = missing_tags(found, wanted) or has_other_status(found, wanted) or wanted.params.keys() - found.params.keys()
-        result.updated += bool(is_wrong)
+        lacks = (missing_tags(found, wanted), wanted.params.keys() - found.params.keys(), missing_inputs(found, wanted))
+        is_wrong = any(lacks) or has_other_status(found, wanted)
+        result.updated += is_wrong
         result.missing_points += len(missing)
         if missing or is_wrong:
             projector.pending[of] = missing

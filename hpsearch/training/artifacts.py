@@ -11,6 +11,11 @@ from hpsearch.errors import InputError
 MAX_FILES = 100
 MAX_BYTES = 100 * 2**20
 
+NETWORK = "hpsearch-network.npz"
+"""A trained network that its trial has left for the model registry; no artifact of the trial."""
+
+MAX_NETWORK_BYTES = 2 * 2**30
+
 _NAME = re.compile(r"\w(?:[\w. -]{0,98}[\w-])?", re.ASCII)
 
 
@@ -31,10 +36,8 @@ class ArtifactFolder:
                 f"artifact {name!r}: must be a file name of at most 100 letters, digits and '_', '-', '.', ' ', which begins with "
                 "a letter, a digit or '_'; choose one such as 'samples.png'"
             )
-        if len(data) > MAX_BYTES:
-            raise InputError(
-                f"artifact {name!r} has {len(data):,} bytes; at most {MAX_BYTES:,} are kept: save a part of it, or compress it"
-            )
+        if len(data) > (most := MAX_NETWORK_BYTES if name == NETWORK else MAX_BYTES):
+            raise InputError(f"artifact {name!r} has {len(data):,} bytes; at most {most:,} are kept: save a part of it, or compress it")
         others = [file for file in self.folder.glob("*") if file.name != name and is_plain(file.name)]
         if len(others) >= MAX_FILES:
             raise InputError(f"artifact {name!r}: the trial has {len(others)} artifacts already, and no more are kept; reuse a name")

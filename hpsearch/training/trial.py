@@ -15,7 +15,7 @@ import torch
 
 from hpsearch.errors import CheckpointError, InputError
 from hpsearch.training import memory
-from hpsearch.training.artifacts import ArtifactFolder
+from hpsearch.training.artifacts import NETWORK, ArtifactFolder
 from hpsearch.training.checkpoint import CheckpointStore
 from hpsearch.training.s3 import is_url
 from hpsearch.training.storage import reason
@@ -189,7 +189,13 @@ class Trial:
         """
         if name == f"trial-{self.number:05d}.log":
             raise InputError(f"artifact {name!r}: this is what the trial's own log is called; choose another name")
+        if name == NETWORK:
+            raise InputError(f"artifact {name!r}: this is what a network for the model registry is called; choose another name")
         self._outputs.save(name, data)
+
+    def save_network(self, data: bytes) -> None:
+        """Leaves the trained network, whole, for the model registry. Raises `InputError`, `OSError` where it cannot be kept."""
+        self._outputs.save(NETWORK, data)
 
     def note_memory(self, peak_bytes: int, total_bytes: int) -> None:
         """The most that the training has taken of its GPU so far, and all that the GPU has: for code whose memory is not torch's.

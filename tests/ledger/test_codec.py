@@ -17,6 +17,7 @@ from hpsearch.events import Assigned, Ended, Measured, Reported, Sampled, SweepC
 from hpsearch.ledger import Ledger
 from hpsearch.ledger.codec import EventRow, clean, decode, dumps, encode, loads
 from hpsearch.ledger.connect import connect
+from hpsearch.provenance import Commit, Dataset, Provenance, environment_now
 from hpsearch.trial import Checkpoint, SearchState, TrialKind, TrialState
 
 text = st.text(st.characters(exclude_categories=()), max_size=6) | st.sampled_from(["$float", "$", "$$", "NaN", "\0", "\ud800", "ü", '"$'])
@@ -86,7 +87,9 @@ def test_everything_weird_at_once(ledger: Ledger) -> None:
     reason = "killed \0 by \ud800 ümläut " + "x" * 100_000
     state = SearchState(WEIRD, WEIRD)
     checkpoint = Checkpoint("s3://bücket/\0", "00", 1)
+    dataset = Dataset("a\0", "00", "csv", "/ümläut/a", {"\ud800": "double", "$float": [1, 8]}, None, {"train": 3})
     said = [
+        SweepOpened("hôst\0", "00", "ädä", Provenance(dataset, Commit("00", None), environment_now(), "/ümläut\udcff")),
         TrialCreated(0, TrialKind.SEARCH, WEIRD, 2**31 - 1, 3, search_state=state),
         Assigned(0, 1, "slot\0", 3),
         Reported(0, 1, 1, {"loss": math.nan, "NaN": math.inf, "low": -math.inf, "count": 3, "one": 1.0}, math.nan, checkpoint),

@@ -414,3 +414,11 @@ class TestProjection:
         assert ledger.runs(sweep) == {0: "run 0", 1: "run 1"}
         ledger.project(lease, Projection(2, "5", "parent"), {1: "the oldest"})
         assert ledger.runs(sweep) == {0: "run 0", 1: "the oldest"}
+
+    def test_a_registered_model_is_noted_until_it_is_noted_no_more(self, ledger: Ledger) -> None:
+        sweep, other = (ledger.create(name, {}, []).id for name in ("digits", "wine"))
+        lease = ledger.acquire(sweep, "projector", "p", 10)
+        for model in ({"name": "a", "version": 1}, {"name": "ä'\"", "version": 2, "champion": True}, None):
+            ledger.project(lease, Projection(2, "5", "parent", model), {})
+            assert ledger.projection(sweep) == Projection(2, "5", "parent", model)
+        assert ledger.projection(other) == Projection(0, None, None)

@@ -77,7 +77,7 @@ def test_a_newer_database_is_refused(url: str) -> None:
     with writing(engine).begin() as connection:
         connection.execute(sa.text("UPDATE hpsearch_version SET version_num = '9999'"))
     engine.dispose()
-    with pytest.raises(StoreError, match=r"newer hpsearch \(its schema is 9999, this program knows up to 0001\); install"):
+    with pytest.raises(StoreError, match=r"newer hpsearch \(its schema is 9999, this program knows up to 0002\); install"):
         ledger.open(url)
 
 

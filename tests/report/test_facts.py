@@ -28,14 +28,14 @@ def test_time_of_training_counts_every_attempt(after) -> None:
     again = [Assigned(0, 2, "worker-2", 20), Begun(0, 2, "host:2", 0), Ended(0, 2, TrialState.FAILED, "no")]
     facts = after(created, assigned, begun, Ended(0, 1, TrialState.WAITING, "lost", retry=True), *again)
     assert [(a.number, a.place, a.state) for a in facts.attempts[0]] == [(1, "worker-1", "waiting"), (2, "worker-2", "failed")]
-    assert facts.busy_s == 2
+    assert facts.cost.busy_s == 2
 
 
 def test_what_pruning_saved(after) -> None:
     """Twenty epochs each, of which one trained three and one five: 17 + 15 saved."""
     pruned = [*sweeps.trial(0, 0.1, 0.2, 0.3, end=TrialState.PRUNED), *sweeps.trial(1, *[0.1] * 5, end=TrialState.PRUNED)]
     facts = after(*pruned, *sweeps.trial(2, *[0.5] * 20))
-    assert (facts.epochs_saved, facts.epochs) == (32, 28)
+    assert (facts.cost.epochs_saved, facts.cost.epochs) == (32, 28)
 
 
 def test_only_trials_that_were_asked_for_are_shown(sixty) -> None:

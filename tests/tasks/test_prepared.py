@@ -5,8 +5,9 @@ import pytest
 
 from hpsearch.errors import DataError
 from hpsearch.tasks import prepared
-from hpsearch.tasks.prepared import Arrays
+from hpsearch.tasks.prepared import Arrays, Kept
 
+KEPT = Kept({"kind": "array"}, np.ones((2, 2)))
 META = {"digest": "d", "classes": ["a", "b"]}
 
 
@@ -15,7 +16,7 @@ def arrays(*splits):
 
 
 def write(folder):
-    return prepared.write(folder, META, arrays("train", "validation"), arrays("test"))
+    return prepared.write(folder, META, arrays("train", "validation"), arrays("test"), KEPT)
 
 
 def test_search_never_opens_the_test_split(tmp_path):

@@ -97,8 +97,8 @@ def test_a_smaller_vocabulary_and_length_are_the_whole_ones_cut(tmp_path):
     made = task()
     made.prepare(tmp_path)
     data = load_data(made.prepared.folder, "cpu", False)
-    whole = made._ids(Trial({}), data.inputs["train"])
-    cut = made._ids(Trial({"vocabulary_size": 20, "sequence_length": 5}), data.inputs["train"])
+    whole = made._ids({}, data.inputs["train"])
+    cut = made._ids({"vocabulary_size": 20, "sequence_length": 5}, data.inputs["train"])
     assert cut.dtype == whole.dtype == torch.int64
     for row in range(200):
         assert cut[row].tolist() == [token if token < 20 else UNKNOWN for token in whole[row, :5].tolist()]

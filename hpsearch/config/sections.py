@@ -294,7 +294,7 @@ class TrackingConfig(Section):
     register_as: Name | None = Field(
         None,
         alias="register",
-        description="Register the winner's network as a version of this model; the better one is the champion.",
+        description="Register the winner's network under this name.",
         examples=["digits-mlp"],
     )
     tags: dict[TagKey, TagValue] = Field({}, description="Of the sweep's run.", examples=[{"team": "vision"}])

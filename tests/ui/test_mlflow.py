@@ -29,6 +29,7 @@ search: {sampler: random, scheduler: median, seed: 1}
 budget: {trials: 20}
 resources: {executor: inline}
 winner: {top: 2, seeds: 2}
+tracking: {register: digits-model}
 """
 
 NAME = '<img src=x onerror="window.pwned=1"> [a](javascript:window.pwned=1) **b** `c`'
@@ -249,3 +250,16 @@ def test_what_users_write_is_text(browser: Browser, home: Home) -> None:
     assert browser.run("return document.querySelectorAll(\"a[href^='javascript:'], img[src='x']\").length") == 0
     browser.press("[data-testid='show-comment-toggle']")
     browser.keep("mlflow-hostile-note")
+
+
+def test_the_registered_model_shows_its_alias(browser: Browser, home: Home) -> None:
+    model = home.digits["model"]
+    assert model["champion"]
+    go(browser, f"{home.base}/#/models/{model['name']}?workflowType=machine_learning")
+    rows = browser.wait("""
+        const rows = [...document.querySelectorAll('[role=row]')].map(row => row.innerText.split(/\\s+/).join(' '));
+        return rows.length === 2 && rows""")
+    assert f"Version {model['version']} " in rows[1]
+    assert "@ champion" in rows[1]
+    assert f"hpsearch.value: {home.digits['winner']['mean']} " in rows[1]
+    browser.keep("mlflow-model")

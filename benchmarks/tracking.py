@@ -119,7 +119,7 @@ class Projection:
 
     def __init__(self, url: str, home: Path) -> None:
         self._url = url
-        self._is_there = home / "logs" / "workers.log"
+        self._is_there = home / "logs" / "tracking.log"
         self._ledger: Ledger | None = None
         self._next = 0.0
         self._wanted = 0

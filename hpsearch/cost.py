@@ -13,7 +13,7 @@ from hpsearch.trial import Json, TrialState
 
 @dataclass(slots=True)
 class Cost:
-    """Re-tests cost too. Times are in seconds, of attempts from their begin to their end.
+    """Re-tests cost too. Times are of attempts, from their begin to their end.
 
     An attempt that was lost with its controller, or was perhaps cancelled without one, counts for as long as the ledger heard of the
     sweep: how long it went on after that nobody knows.
@@ -25,13 +25,13 @@ class Cost:
     """
 
     full: int
-    cpus: float = 1.0
+    cpus: int = 1
     gpus: float | None = 0.0
     epochs: int = 0
     epochs_saved: int = 0
-    busy_s: float = 0.0
-    cpu_s: float = 0.0
-    gpu_s: float = 0.0
+    busy_ms: int = 0
+    cpu_ms: float = 0
+    gpu_ms: float = 0
     _steps: Counter[int] = field(default_factory=Counter)
     _granted: dict[int, float] = field(default_factory=dict)
     _begun: dict[int, int] = field(default_factory=dict)
@@ -43,6 +43,20 @@ class Cost:
         resources = config.get("resources") or {}
         gpus = resources.get("gpus", 0)
         return cls(config["training"]["epochs"], resources.get("cpus", 1), None if gpus == "auto" else gpus)
+
+    @property
+    def busy_s(self) -> float:
+        """Of all attempts together."""
+        return self.busy_ms / 1000
+
+    @property
+    def cpu_s(self) -> float:
+        return self.cpu_ms / 1000
+
+    @property
+    def gpu_s(self) -> float:
+        """Where trials have a GPU to themselves, or a part of one."""
+        return self.gpu_ms / 1000
 
     def add(self, events: Iterable[Event]) -> None:
         """What happened next."""
@@ -70,7 +84,7 @@ class Cost:
 
     def _stop(self, trial: int, at_ms: int) -> None:
         """A trial that waited or was paused did not run."""
-        seconds = max(0, at_ms - self._begun.pop(trial, at_ms)) / 1000
-        self.busy_s += seconds
-        self.cpu_s += seconds * self.cpus
-        self.gpu_s += seconds * (self._granted.get(trial, 0.0) if self.gpus is None else self.gpus)
+        lasted_ms = max(0, at_ms - self._begun.pop(trial, at_ms))
+        self.busy_ms += lasted_ms
+        self.cpu_ms += lasted_ms * self.cpus
+        self.gpu_ms += lasted_ms * (self._granted.get(trial, 0.0) if self.gpus is None else self.gpus)

@@ -17,6 +17,7 @@ from typing import Literal
 
 from hpsearch.config.home import Home, mask
 from hpsearch.errors import HpsearchError
+from hpsearch.notify import address
 from hpsearch.trial import Json
 
 Level = Literal["ok", "warning", "problem"]
@@ -51,6 +52,7 @@ def examine(home: Home) -> Iterator[Check]:
         lambda: _disk(home),
         lambda: _ledger(home),
         lambda: _tracker(home),
+        _webhook,
         _fork_server,
     ]
     for check in checks:
@@ -201,6 +203,12 @@ def _tracker(home: Home) -> Check:
         return Check(
             "tracker", "warning", f"{where}: {error}", "sweeps run without it; see MLFLOW_TRACKING_URI, and `hpsearch sync` once it is up"
         )
+
+
+def _webhook() -> Check:
+    """Its form alone: a message to try it would be read."""
+    url = address.find()
+    return Check("webhook", "ok", "none; sweeps tell nobody" if url is None else f"at {address.host_of(url)}; not tried")
 
 
 def _fork_server() -> Check:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
@@ -13,24 +14,28 @@ from hpsearch.config import SweepConfig
 from hpsearch.config.home import Home, mask
 from hpsearch.errors import InputError
 from hpsearch.events import Assigned, Begun, Ended, Event
-from hpsearch.ledger.face import Ledger, Sweep
+from hpsearch.ledger.face import Ledger, Projection, Sweep
 from hpsearch.result import values_by_metric
 from hpsearch.search.history import History, TrialRecord
 from hpsearch.tracking.model import Registered
-from hpsearch.trial import Json, TrialState
+from hpsearch.trial import Json, TrialKind, TrialState
 from hpsearch.winner import Winner, choose
 
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """One sweep. `holder` is the live controller, if there is one."""
+    """One sweep. `holder` is the live controller, if there is one; `projection` says where it is in MLflow."""
 
     sweep: Sweep
     holder: str | None
     config: SweepConfig
     history: History
-    model: Registered | None = None
-    """Where the winner's network is in MLflow's model registry, as far as the ledger has heard."""
+    projection: Projection
+
+    @property
+    def model(self) -> Registered | None:
+        """Where the winner's network is in MLflow's model registry, as far as the ledger has heard."""
+        return Registered(**self.projection.model) if self.projection.model else None
 
     @property
     def state(self) -> str:
@@ -76,6 +81,29 @@ class Overview:
         """Trials by state, those that are."""
         return {str(state): self.sweep.trials[state] for state in TrialState if self.sweep.trials.get(state)}
 
+    def ended(self) -> list[TrialRecord]:
+        """The trials that have ended, in that order; without those that were never begun, as a constraint forbade them."""
+        ended = (t for t in self.history if t.ended_ms is not None and t.state is not TrialState.INFEASIBLE)
+        return sorted(ended, key=lambda t: (t.ended_ms, t.number))
+
+    def improvements(self, objective: int = 0) -> Iterator[tuple[int, TrialRecord, float]]:
+        """Each completed trial that was better than all before it: which of the ended trials it was (from 1), and its value."""
+        best, wanted = math.nan, self.history.objectives[objective]
+        for place, trial in enumerate(self.ended(), 1):
+            values = self.history.values(trial)
+            if trial.state is not TrialState.COMPLETED or trial.kind is TrialKind.RETEST or not values or math.isnan(values[objective]):
+                continue
+            if math.isnan(best) or wanted.better(values[objective], best):
+                best = values[objective]
+                yield place, trial, best
+
+    def best_so_far(self, objective: int = 0) -> list[float]:
+        """The best value after each trial that has ended; NaN before the first that completed."""
+        curve = [math.nan] * len(self.ended())
+        for place, _, value in self.improvements(objective):
+            curve[place - 1 :] = [value] * (len(curve) - place + 1)
+        return curve
+
     def values(self, trial: TrialRecord) -> dict[str, float] | None:
         """A trial's objectives by metric; None before its first report."""
         return values_by_metric(self.history, trial)
@@ -113,8 +141,8 @@ def config_of(sweep: Sweep) -> SweepConfig:
 def overview(ledger: Ledger, sweep: Sweep) -> Overview:
     """Everything about one sweep, as committed now."""
     config = config_of(sweep)
-    history, noted = ledgers.fold(ledger, sweep.id, config.objectives), ledger.projection(sweep.id).model
-    return Overview(sweep, ledger.holder(sweep.id, "controller"), config, history, Registered(**noted) if noted else None)
+    history = ledgers.fold(ledger, sweep.id, config.objectives)
+    return Overview(sweep, ledger.holder(sweep.id, "controller"), config, history, ledger.projection(sweep.id))
 
 
 def trial_json(seen: Overview, trial: TrialRecord, run_id: str | None) -> dict[str, Json]:
@@ -165,9 +193,8 @@ def attempts_by_trial(events: Iterable[Event]) -> dict[int, list[Attempt]]:
             case Begun() as body:
                 now = attempts[body.trial][body.attempt]
                 now.worker, now.from_step, now.begun_ms = body.worker, body.from_step, event.at_ms
-            case Ended() as body if body.attempt in attempts.get(body.trial, {}):
-                now = attempts[body.trial][body.attempt]
-                now.state, now.reason, now.ended_ms = body.state, body.reason, event.at_ms
+            case Ended() as body if (last := attempts.get(body.trial, {}).get(body.attempt)) is not None and last.ended_ms is None:
+                last.state, last.reason, last.ended_ms = body.state, body.reason, event.at_ms  # else what waited is cancelled
     return {trial: list(tries.values()) for trial, tries in attempts.items()}
 
 

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hpsearch.ledger.face import Sweep
+from hpsearch.ledger.face import Projection, Sweep
 from hpsearch.search.history import History, TrialRecord
+from hpsearch.tracking.links import sweep_link
 from hpsearch.tracking.process import Tracked
 from hpsearch.trial import Json
 from hpsearch.winner import Winner, choose
@@ -45,6 +46,11 @@ class SweepResult:
         return self.history.best()
 
     @property
+    def link(self) -> str | None:
+        """To all trials in MLflow's UI, on its server or as `hpsearch ui` serves it."""
+        return sweep_link(self.tracking_uri, self.tracked.experiment_id, self.sweep)
+
+    @property
     def winner(self) -> Winner | None:
         """What the re-tests on fresh seeds say is best; None where there were none, or they have not all ended."""
         return choose(self.history)
@@ -68,10 +74,16 @@ class SweepResult:
             "winner": winner and winner.to_json(),
             "model": self.tracked.model,
             "wall_s": round(self.wall_s, 3),
-            "mlflow": {"tracking_uri": self.tracking_uri, "experiment_id": self.tracked.experiment_id, "run_id": self.tracked.run_id},
+            "mlflow": mlflow_json(self.tracking_uri, self.tracked, self.sweep),
             "report": str(self.report) if self.report else None,
             "warnings": list(self.warnings),
         }
+
+
+def mlflow_json(tracking_uri: str, where: Tracked | Projection, sweep: Sweep) -> dict[str, Json]:
+    """Where a sweep is in MLflow; `link` opens all of its trials in the UI."""
+    link = sweep_link(tracking_uri, where.experiment_id, sweep)
+    return {"tracking_uri": tracking_uri, "experiment_id": where.experiment_id, "run_id": where.run_id, "link": link}
 
 
 def values_by_metric(history: History, trial: TrialRecord) -> dict[str, float] | None:

@@ -18,15 +18,18 @@ from hpsearch.config import load as load_config
 from hpsearch.config.home import Home, mask
 from hpsearch.config.sections import BudgetConfig
 from hpsearch.controller import Controller
-from hpsearch.errors import InputError, NameTaken
+from hpsearch.errors import InputError, LeaseLost, NameTaken
 from hpsearch.events import SweepExtended
 from hpsearch.export import keep_export
 from hpsearch.ledger.face import Lease, Ledger, Sweep
+from hpsearch.notify import address
+from hpsearch.notify.notifier import Notifier
 from hpsearch.plan import Plan, make_plan
 from hpsearch.provenance import Provenance, commit_of, environment_now
 from hpsearch.result import SweepResult
 from hpsearch.search.history import History
 from hpsearch.tracking.files import TrialFiles
+from hpsearch.tracking.links import server_link
 from hpsearch.tracking.model import Registered
 from hpsearch.tracking.process import ProjectorProcess, Tracked
 from hpsearch.trial import Executor, Json
@@ -41,7 +44,7 @@ Watch = Callable[[Controller], AbstractContextManager[object]]
 """Called with the controller just before work begins, entered around it: a live display, say."""
 
 Warn = Callable[[str], None]
-"""Called with each warning about the data, before work begins."""
+"""Called with each warning, before work begins: about the data, or that nobody is told of the sweep."""
 
 
 def load(path: str | Path, overrides: Sequence[str] = ()) -> SweepConfig:
@@ -77,7 +80,7 @@ def run(
         home: in place of `$HPSEARCH_HOME`, by default `./.hpsearch`.
         store: the ledger's SQLAlchemy URL, in place of `$HPSEARCH_STORE`, by default a SQLite file in the home.
         watch: entered around the work.
-        warn: told of what was found in the data.
+        warn: told of what was found in the data, and that nobody is told of the sweep.
 
     Raises:
         InputError: the file asks for what cannot be, or is not the one that the sweep of this name was begun with.
@@ -135,17 +138,20 @@ class _Run:
             return replace(self._result(self.found, self._catch_up(self.found), 0.0, finished_before=True), report=report)
         self._refuse_if_held()
         self.plan.check_storage(self.home)
+        url = self._webhook_url()
         executor = self.plan.executor(self.home)
-        with self._projector() as projector, executor:  # mlflow and torch are imported meanwhile
+        with self._projector() as projector, executor:
+            # mlflow and torch are imported meanwhile
             self.plan.prepare(self.home)
             self._refuse_other_data()
             sweep = self.found or self.ledger.create(self.plan.config.name, self.plan.config.to_json(), self.plan.baselines())
             for warning in self.plan.task.warnings:
                 self.warn(warning)
-            self._work(sweep, extension, executor, projector)
-            self._keep_export(sweep)
-            report = self._write_report(sweep)
-            tracked = projector.finish(TRACKING_PATIENCE_S)
+            with self._notifier(url, lambda: server_link(self.home.tracking_uri, projector.tracked.experiment_id, sweep)) as notifier:
+                self._work(sweep, extension, executor, projector, notifier)
+                self._keep_export(sweep)
+                report = self._write_report(sweep)
+                tracked = projector.finish(TRACKING_PATIENCE_S)
         result = self._result(self.ledger.find(sweep.name), tracked, time.monotonic() - began, self.plan.task.warnings)
         return replace(result, report=report)
 
@@ -189,7 +195,24 @@ class _Run:
                 rules = rules.extended(SweepExtended(**request.payload))
         return rules.are_spent(history, history.active_ms / 1000)
 
-    def _work(self, sweep: Sweep, extension: SweepExtended, executor: Executor, projector: ProjectorProcess) -> None:
+    def _webhook_url(self) -> str | None:
+        """Where the file has somebody told. Raises `InputError` where the environment has no URL but something else."""
+        if not self.plan.config.notify.on:
+            return None
+        url = address.find()
+        if url is None:
+            self.warn(f"notify: nobody is told of this sweep, as no webhook is set; {address.CURE}")
+        return url
+
+    def _notifier(self, url: str | None, link: Callable[[], str | None]) -> Notifier:
+        on, name = self.plan.config.notify.on, self.plan.config.name
+        if url is None:
+            return Notifier(on, name, None)
+        from hpsearch.notify.webhook import Webhook
+
+        return Notifier(on, name, Webhook(url, link))
+
+    def _work(self, sweep: Sweep, extension: SweepExtended, executor: Executor, projector: ProjectorProcess, notifier: Notifier) -> None:
         provenance = self._provenance()
         lease = self._lease(sweep)
         projector.open(self.home.ledger_url, sweep.name, self._files(sweep))
@@ -201,12 +224,15 @@ class _Run:
         try:
             controller.open(self.plan.task.data_digest, ledgers.user(), provenance)
             controller.extend(extension)
-            with _interruptible(controller), self.watch(controller):
+            with _interruptible(controller), self.watch(controller), notifier.following(lambda: controller.history):
                 executor.run(controller)
-        except BaseException:
+        except BaseException as error:
             controller.abandon()
+            if isinstance(error, Exception) and not isinstance(error, LeaseLost):  # then another process goes on with it
+                notifier.broken(controller.history, error)
             raise
-        controller.close()
+        closed = controller.close()
+        notifier.end(controller.history, closed)
 
     def _provenance(self) -> Provenance:
         """The code of the user's own lies beside the sweep file, so that both are of one commit."""
@@ -270,9 +296,9 @@ def _budget_of(sweep: Sweep) -> BudgetConfig:
 
 
 def _refused_changes(old: Mapping[str, Json], new: Mapping[str, Json]) -> list[str]:
-    """What makes a file another search: not where and how its trials run, nor a budget that is only raised."""
+    """What makes a file another search: not where and how its trials run, who is told of it, nor a budget that is only raised."""
     is_raised = all(_is_raised(limit, new["budget"][name]) for name, limit in old["budget"].items())
-    free = {"directory", "resources"} | ({"budget"} if is_raised else set())
+    free = {"directory", "resources", "notify"} | ({"budget"} if is_raised else set())
     return diff({k: v for k, v in old.items() if k not in free}, {k: v for k, v in new.items() if k not in free})
 
 

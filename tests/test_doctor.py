@@ -39,6 +39,22 @@ def test_a_tracker_that_is_down_is_a_warning(tmp_path: Path):
     assert "secret" not in check.fact + check.cure
 
 
+def test_of_a_webhook_the_host_alone_is_shown(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.delenv("HPSEARCH_WEBHOOK_FILE", raising=False)
+    monkeypatch.delenv("HPSEARCH_WEBHOOK", raising=False)
+    assert doctor._webhook().fact == "none; sweeps tell nobody"
+    monkeypatch.setenv("HPSEARCH_WEBHOOK", "https://hooks.slack.com/services/s3cret")
+    assert doctor._webhook().fact == "at hooks.slack.com; not tried"
+
+
+def test_a_webhook_that_is_none_is_a_problem(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    monkeypatch.setenv("HPSEARCH_WEBHOOK", "s3cret")
+    monkeypatch.setattr(doctor, "_fork_server", doctor._python)
+    checks = doctor.examine(Home(tmp_path / "home", f"sqlite:///{tmp_path}/ledger.db", "sqlite:///mlflow.db"))
+    (wrong,) = [check for check in checks if check.level == "problem"]
+    assert (wrong.name, "HPSEARCH_WEBHOOK: must be the URL of a webhook" in wrong.fact, "s3cret" in wrong.fact) == ("webhook", True, False)
+
+
 def test_a_check_that_fails_is_a_problem_and_the_others_are_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     def fails() -> doctor.Check:
         raise OSError("postgresql://ada:secret@host is away")
@@ -58,4 +74,5 @@ def test_a_check_that_fails_is_a_problem_and_the_others_are_made(tmp_path: Path,
         "disk",
         "ledger",
         "tracker",
+        "webhook",
     ]

@@ -119,3 +119,21 @@ def test_the_workers_of_trials_in_training(seen):
     assert overview.running_now(ledger) == [overview.RunningNow("one", 1, "host:1")]
     _, ledger = seen(*bodies, held=False)
     assert overview.running_now(ledger) == [], "nobody runs it"
+
+
+def test_the_best_so_far_is_of_completed_trials_that_compete(seen):
+    def trial(number: int, state: TrialState, loss: float, kind: TrialKind = TrialKind.SEARCH):
+        yield TrialCreated(number, kind, {}, 0, 1, parent=0 if kind is TrialKind.RETEST else None)
+        yield Assigned(number, 1, "here", 1)
+        yield Reported(number, 1, 1, {"val_loss": loss}, 0.1)
+        yield Ended(number, 1, state)
+
+    found, _ = seen(
+        *trial(0, TrialState.PRUNED, 0.1),
+        *trial(1, TrialState.COMPLETED, 0.9),
+        *trial(2, TrialState.COMPLETED, 0.95),
+        *trial(3, TrialState.COMPLETED, 0.7),
+        *trial(4, TrialState.COMPLETED, 0.2, TrialKind.RETEST),
+    )
+    assert str(found.best_so_far()) == "[nan, 0.9, 0.9, 0.7, 0.7]"
+    assert [(place, trial.number, value) for place, trial, value in found.improvements()] == [(2, 1, 0.9), (4, 3, 0.7)]

@@ -91,6 +91,12 @@ class Sweep:
                 self.train(controller, assignment)
         controller.abandon()
 
+    def go_on(self, controller: Controller, assignments: int) -> None:
+        for _ in range(assignments):
+            assignment = controller.next(HERE)
+            assert isinstance(assignment, Assignment)
+            self.train(controller, assignment)
+
     def train(self, controller: Controller, assignment: Assignment) -> None:
         measured = self.measure(assignment)
         for step in range(controller.history.trials[assignment.trial].step + 1, STEPS + 1):
@@ -220,10 +226,7 @@ def test_where_all_fail_there_is_no_winner():
 def test_the_budgets_time_does_not_end_re_tests():
     sweep = Sweep(time_s=100.0, trials=3)
     controller = sweep.take()
-    for _ in range(3):
-        assignment = controller.next(HERE)
-        assert isinstance(assignment, Assignment)
-        sweep.train(controller, assignment)
+    sweep.go_on(controller, 3)
     sweep.now = 200.0
     again = controller.next(HERE)
     assert isinstance(again, Assignment)
@@ -234,10 +237,7 @@ def test_the_budgets_time_does_not_end_re_tests():
 def test_a_stop_between_re_tests_leaves_the_rest_for_later():
     sweep = Sweep()
     controller = sweep.take()
-    for _ in range(8):
-        assignment = controller.next(HERE)
-        assert isinstance(assignment, Assignment)
-        sweep.train(controller, assignment)
+    sweep.go_on(controller, 8)
     controller.interrupt()
     controller.tick()
     assert controller.next(HERE) == Done()
@@ -265,10 +265,7 @@ def test_an_extended_sweep_chooses_again_and_trains_only_what_is_new():
 def test_a_sweep_that_is_extended_between_re_tests_goes_on_searching_and_chooses_when_that_is_done():
     sweep = Sweep()
     controller = sweep.take()
-    for _ in range(7):
-        assignment = controller.next(HERE)
-        assert isinstance(assignment, Assignment)
-        sweep.train(controller, assignment)
+    sweep.go_on(controller, 7)
     controller.extend(SweepExtended(trials=10))
     controller.abandon()
     sweep.run()

@@ -49,7 +49,6 @@ class LiveDisplay(Watcher):
 
     def _budget(self, now: float) -> RenderableType:
         progress = self.progress
-        wanted = self.controller.rules.trials
         left = progress.left_s(now)
         grid = Table.grid(padding=(0, 2), expand=True)
         grid.add_column(max_width=28, no_wrap=True)
@@ -59,12 +58,18 @@ class LiveDisplay(Watcher):
             Text(clean(self.name), style="bold"),
             ProgressBar(total=1.0, completed=progress.fraction(now)),
             Text.assemble(
-                (f"{progress.trials}{f'/{wanted}' if wanted else ''} trials", "bold"),
+                (self._spent(), "bold"),
                 f"  {clock(progress.elapsed_s(now))}",
                 ("" if left is None else f"  about {clock(left)} left", "dim"),
             ),
         )
         return grid
+
+    def _spent(self) -> str:
+        if (retests := self.progress.retests) is not None:
+            return f"{retests[0]}/{retests[1]} re-tests"
+        wanted = self.controller.rules.trials
+        return f"{self.progress.trials}{f'/{wanted}' if wanted else ''} trials"
 
     def _best(self) -> Text:
         return best_line(self.progress)

@@ -28,10 +28,12 @@ class Progress:
     began: float | None = None
     _ended_steps: int = 0
     _ended_counted: int = 0
+    _ended_retests: int = 0
     _seen: int = 0
     _working_since: float = 0.0
     _fraction_before: float = 0.0
     _steps_before: int | None = None
+    _retests_before: tuple[int, int] | None = None
     _last_change: float = 0.0
     _steps: deque[tuple[float, int]] = field(default_factory=deque)
 
@@ -58,9 +60,10 @@ class Progress:
 
     def _measure_speed(self, now: float) -> None:
         """From the first epoch on: workers that import torch say nothing of how long the rest will take."""
-        if self._steps_before in (None, self.steps):
+        if self._steps_before in (None, self.steps) or (self.retests is None) != (self._retests_before is None):
             self._steps.clear()
             self._working_since, self._fraction_before, self._steps_before = now, self.fraction(now), self.steps
+            self._retests_before = self.retests
         self._steps.append((now, self.steps))
         while len(self._steps) > 2 and self._steps[1][0] < now - _RATE_WINDOW_S:
             self._steps.popleft()
@@ -70,6 +73,7 @@ class Progress:
             self.counts[trial.state] += 1
             self._ended_steps += trial.step
             self._ended_counted += counts(trial)
+            self._ended_retests += trial.kind is TrialKind.RETEST
             self.latest.append(trial)
         if any(t.state is TrialState.COMPLETED for t in ended):
             self.best = _best(history, [*([self.best] if self.best else []), *ended])
@@ -85,6 +89,12 @@ class Progress:
     def trials(self) -> int:
         """Trials that have ended and count towards the budget."""
         return self._ended_counted
+
+    @property
+    def retests(self) -> tuple[int, int] | None:
+        """How many have ended, of how many, while some are still to be trained; None before and after."""
+        under_way = sum(t.kind is TrialKind.RETEST for t in self.open)
+        return (self._ended_retests, self._ended_retests + under_way) if under_way else None
 
     def state_counts(self) -> dict[str, int]:
         """Trials by state, in the order in which states are told."""
@@ -103,8 +113,10 @@ class Progress:
         return now - self.began if self.began is not None else 0.0
 
     def fraction(self, now: float) -> float:
-        """How much of the budget is spent, by whichever of its limits is nearest, in [0, 1]."""
+        """How much of the budget is spent, by whichever of its limits is nearest, in [0, 1]; when that is over, of the re-tests."""
         rules = self.controller.rules
+        if self.retests is not None:
+            return self._of_retests(rules, self.retests[1])
         shares = [share for share in (self._of_trials(rules), self._of_epochs(rules), self._of_time(rules, now)) if share is not None]
         return min(1.0, max(shares, default=0.0))
 
@@ -113,7 +125,7 @@ class Progress:
         rules = self.controller.rules
         done = self.fraction(now) - self._fraction_before
         estimates = []
-        if rules.time_s is not None:
+        if rules.time_s is not None and self.retests is None:
             estimates.append(max(0.0, rules.time_s - self._active_s(now)))
         if done > 0.01:
             estimates.append((now - self._working_since) * (1 - self.fraction(now)) / done)
@@ -127,6 +139,10 @@ class Progress:
             return None
         begun = sum(t.step / max(1, rules.max_steps) for t in self.open)
         return (self._ended_counted + begun) / max(1, rules.trials)
+
+    def _of_retests(self, rules: Rules, total: int) -> float:
+        begun = sum(t.step / max(1, rules.max_steps) for t in self.open if t.kind is TrialKind.RETEST)
+        return min(1.0, (self._ended_retests + begun) / total)
 
     def _of_epochs(self, rules: Rules) -> float | None:
         return None if rules.total_epochs is None else self.steps / max(1, rules.total_epochs)

@@ -14,7 +14,6 @@ from hpsearch.cli.styles import state_text
 from hpsearch.cli.tables import plain_table
 from hpsearch.cli.words import clean, count, duration, gain, number
 from hpsearch.search.history import History, TrialRecord
-from hpsearch.tracking.links import sweep_link
 from hpsearch.trial import Json, Objective, TrialState
 from hpsearch.winner import Winner
 
@@ -136,14 +135,9 @@ def _next(session: Session, result: SweepResult) -> list[tuple[str, str]]:
     rows.append(("look", session.command("show", name)))
     rows += [("the winner" if result.winner else "the best", session.command("show", name, str(trial.number))) for trial in best]
     rows += [("the report", clean(_seen_from_here(result.report)))] if result.report else []
-    return [*rows, ("in MLflow", session.command("ui")), *_link(result)]
+    return [*rows, ("in MLflow", session.command("ui")), *([("", clean(result.link))] if result.link else [])]
 
 
 def _seen_from_here(file: Path) -> Path:
     here = Path.cwd()
     return file.relative_to(here) if file.is_relative_to(here) else file
-
-
-def _link(result: SweepResult) -> list[tuple[str, str]]:
-    experiment = result.tracked.experiment_id
-    return [] if experiment is None else [("", clean(sweep_link(result.tracking_uri, experiment)))]

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
+from rich.console import Console
 from rich.text import Text
 
+from hpsearch.cli.plots import curve, range_in_words, state_bars
 from hpsearch.cli.session import Session
 from hpsearch.cli.styles import sweep_state_text
 from hpsearch.cli.summary import best_text, winner_text
 from hpsearch.cli.tables import facts, narrowing, plain_table
 from hpsearch.cli.words import clean, duration, inline, iso, listed, number, short_names
+from hpsearch.config.home import mask
 from hpsearch.ledger.process import describe
 from hpsearch.overview import Overview
+from hpsearch.result import mlflow_json
+from hpsearch.search.history import TrialRecord
+from hpsearch.tracking.links import sweep_link
 from hpsearch.trial import Json, TrialKind, TrialState
 
 
@@ -31,7 +38,7 @@ def show_sweeps(session: Session, sweeps: Sequence[Overview]) -> None:
                 duration(seen.age_s),
             )
         session.show(narrowing(table, "trials", session.out.width))
-    session.result({"sweeps": [status_json(seen) for seen in sweeps]})
+    session.result({"sweeps": [status_json(session, seen) for seen in sweeps]})
 
 
 def _trials(seen: Overview) -> str:
@@ -55,8 +62,8 @@ def show_status(session: Session, seen: Overview) -> None:
     rows: list[tuple[str, str | Text]] = [("sweep", Text(clean(seen.sweep.name), style="bold")), ("state", _state(seen))]
     rows += [
         ("budget", "; ".join(_budget(seen))),
-        ("trials", listed(seen.counts()) or "none yet"),
         ("best", best_text(seen.history, label="")),
+        *progress_rows(session.out, seen),
     ]
     rows += [("winner", text) for text in winner_text(seen.winner, label="")]
     rows += [("begun", f"{iso(seen.sweep.created_ms)} ({duration(seen.age_s)} ago)")]
@@ -64,15 +71,46 @@ def show_status(session: Session, seen: Overview) -> None:
     running = seen.history.in_state(TrialState.RUNNING) if seen.holder else []
     if running:
         names = short_names(seen.config.space.parameters)
-        table = plain_table("runs now", "epoch", seen.history.objectives[0].metric, "parameters", right=("runs now", "epoch"))
+        metric = clean(seen.history.objectives[0].metric)
+        table = plain_table("runs now", "epoch", metric, "curve", "parameters", right=("runs now", "epoch", metric))
         for trial in running:
             values = seen.history.values(trial)
-            value = number(values[0]) if values else ""
-            table.add_row(f"trial {trial.number}", f"{trial.step}/{trial.until_step}", value, inline(trial.parameters, names))
-        session.show("", narrowing(table, "parameters", session.out.width))
+            table.add_row(
+                f"trial {trial.number}",
+                f"{trial.step}/{trial.until_step}",
+                number(values[0]) if values else "",
+                curve_in_short(session.out, seen, trial),
+                inline(trial.parameters, names),
+            )
+        session.show("", narrowing(table, "parameters", session.out.width, ("parameters", "curve")))
     elif seen.state in ("interrupted", "stopped"):
         session.show(f"go on with: {session.command('resume', seen.sweep.name)}")
-    session.result(status_json(seen))
+    show_link(session, seen)
+    session.result(status_json(session, seen))
+
+
+def progress_rows(console: Console, seen: Overview) -> list[tuple[str, str | Text]]:
+    """The best so far over the trials, for each objective that has one; then the trials by state."""
+    room = console.width - len("progress") - 2
+    rows: list[tuple[str, str | Text]] = []
+    for i, objective in enumerate(seen.history.objectives):
+        if any(map(math.isfinite, values := seen.best_so_far(i))):
+            what = f"{clean(objective.metric)} " if len(seen.history.objectives) > 1 else ""
+            rows.append(("progress", _beside(console, values, f"{what}{range_in_words(values, 'trial')}", room)))
+    return [*rows, ("trials", state_bars(console, seen.counts(), room))]
+
+
+def _beside(console: Console, values: Sequence[float], words: str, room: int) -> Text:
+    """A curve and words on a line, or on two where that leaves the curve too little."""
+    left = room - len(words) - 1
+    is_narrow = left < 16
+    drawn = curve(console, values, min(40, room if is_narrow else left))
+    return Text.assemble(drawn, "\n" if is_narrow else " ", words)
+
+
+def curve_in_short(console: Console, seen: Overview, trial: TrialRecord) -> Text:
+    """A trial's first objective epoch by epoch, in 8 to 16 columns."""
+    return curve(console, trial.curve(seen.history.objectives[0].metric), min(16, max(8, console.width // 8)))
 
 
 def _state(seen: Overview) -> Text:
@@ -102,7 +140,13 @@ def _spent(seen: Overview) -> dict[str, float]:
     }
 
 
-def status_json(seen: Overview) -> dict[str, Json]:
+def show_link(session: Session, seen: Overview) -> None:
+    """Where all of its trials are seen in MLflow, on a line of its own: it may be long."""
+    if link := sweep_link(session.home.tracking_uri, seen.projection.experiment_id, seen.sweep):
+        session.show_line(f"in MLflow  {clean(link)}")
+
+
+def status_json(session: Session, seen: Overview) -> dict[str, Json]:
     """A sweep as `list --json` and `status --json` give it."""
     baseline, winner = seen.history.baseline(), seen.winner
     return {
@@ -117,6 +161,7 @@ def status_json(seen: Overview) -> dict[str, Json]:
         "baseline": baseline and {"trial": baseline.number, "values": seen.values(baseline)},
         "winner": winner and winner.to_json(),
         "model": seen.model and seen.model.to_json(),
+        "mlflow": mlflow_json(mask(session.home.tracking_uri), seen.projection, seen.sweep),
         "created": iso(seen.sweep.created_ms),
         "ended": iso(seen.sweep.ended_ms),
     }

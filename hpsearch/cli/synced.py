@@ -24,6 +24,7 @@ def show_synced(session: Session, name: str, synced: Synced) -> None:
             "points added": synced.missing_points,
             "runs mended": synced.updated,
             "model registered": synced.models,
+            "view written": synced.views,
         }
         told = ", ".join(f"{n} {what}" for what, n in repaired.items() if n)
         session.show(f"{clean(name)}: repaired MLflow ({told}); compared {compared}")

@@ -6,14 +6,17 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
+from rich.cells import cell_len, set_cell_size
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from hpsearch.cli.plots import Curve
 from hpsearch.cli.session import Session
 from hpsearch.cli.styles import state_text, sweep_state_text
 from hpsearch.cli.summary import best_text, model_text, parameters_table, winner_text
-from hpsearch.cli.sweeps import status_json
-from hpsearch.cli.tables import facts, narrowing, plain_table, sparkline
+from hpsearch.cli.sweeps import curve_in_short, progress_rows, show_link, status_json
+from hpsearch.cli.tables import facts, narrowing, plain_table
 from hpsearch.cli.words import clean, duration, inline, moment, number, short_names
 from hpsearch.diagnosis import diagnose
 from hpsearch.overview import Attempt, Overview, trial_json
@@ -27,16 +30,23 @@ _WHY_SHOWN = (TrialState.FAILED, TrialState.DIVERGED, TrialState.OUT_OF_MEMORY, 
 def show_trials(session: Session, seen: Overview, runs: Mapping[int, str]) -> None:
     """All trials of a sweep, one a line."""
     session.show(Text.assemble((clean(seen.sweep.name), "bold"), " is ", sweep_state_text(seen.state)), best_text(seen.history), "")
-    session.show(narrowing(_trials_table(seen), "parameters", session.out.width))
+    session.show(facts(progress_rows(session.out, seen)), "")
+    session.show(narrowing(_trials_table(session.out, seen), "parameters", session.out.width, _DISPENSABLE))
     if failed := [t for t in seen.history if t.state in _WHY_SHOWN and t.reason]:
         session.show("", _reasons(failed))
     session.result({"sweep": seen.sweep.name, "trials": [trial_json(seen, t, runs.get(t.number)) for t in seen.history]})
 
 
-def _trials_table(seen: Overview) -> Table:
+_DISPENSABLE = ("time", "parameters", "epoch", "kind", "curve")
+"""Columns that a narrow terminal does without; they are all in `show NAME TRIAL`."""
+
+
+def _trials_table(console: Console, seen: Overview) -> Table:
     names = short_names(seen.config.space.parameters)
-    metrics = [clean(o.metric) for o in seen.history.objectives]
-    table = plain_table("trial", "kind", "state", "epoch", *metrics, "time", "parameters", right=("trial", "epoch", *metrics, "time"))
+    metrics = [_cut(clean(o.metric), max(10, console.width // 4)) for o in seen.history.objectives]
+    table = plain_table(
+        "trial", "kind", "state", "epoch", *metrics, "curve", "time", "parameters", right=("trial", "epoch", *metrics, "time")
+    )
     best = {t.number for t in seen.history.best()}
     for trial in seen.history:
         values = seen.history.values(trial) or (None,) * len(metrics)
@@ -47,10 +57,15 @@ def _trials_table(seen: Overview) -> Table:
             state_text(trial.state),
             str(trial.step),
             *(Text("" if v is None else number(v), style=style) for v in values),
+            curve_in_short(console, seen, trial),
             _took(trial),
             Text(inline(trial.parameters, names), style="dim"),
         )
     return table
+
+
+def _cut(title: str, width: int) -> str:
+    return title if cell_len(title) <= width else f"{set_cell_size(title, width - 1)}…"
 
 
 def kind_text(trial: TrialRecord) -> str:
@@ -98,9 +113,9 @@ def show_trial(session: Session, seen: Overview, trial: TrialRecord, attempts: S
         rows.append(("MLflow run", run_id))
     session.show(facts(rows), "", parameters_table(trial))
     if trial.reports:
-        session.show("", narrowing(_curves(seen, trial), "epoch by epoch", session.out.width))
+        session.show("", narrowing(_curves(seen, trial), "epoch by epoch", session.out.width, ("first", "best")))
     if attempts:
-        session.show("", narrowing(_attempts_table(attempts), "worker", session.out.width))
+        session.show("", narrowing(_attempts_table(attempts), "worker", session.out.width, ("begun (UTC)", "from epoch", "place")))
     session.result(
         {
             "sweep": seen.sweep.name,
@@ -120,25 +135,21 @@ def _metrics(trial: TrialRecord) -> list[str]:
     return list(dict.fromkeys(metric for report in trial.reports for metric in report))
 
 
-def _curve(trial: TrialRecord, metric: str) -> list[float]:
-    return [report.get(metric, math.nan) for report in trial.reports]
-
-
 def _curves(seen: Overview, trial: TrialRecord) -> Table:
     table = plain_table("metric", "first", "best", "last", "epoch by epoch", right=("first", "best", "last"))
     goals = {o.metric: o.goal for o in seen.history.objectives}
     for metric in _metrics(trial):
-        values = _curve(trial, metric)
+        values = trial.curve(metric)
         finite = [v for v in values if math.isfinite(v)] or [math.nan]
         is_up = goals.get(metric, "minimize" if metric.endswith(("loss", "mse", "rmse", "mae")) else "maximize") == "maximize"
         best = "" if metric in DIAGNOSTIC_METRICS else number(max(finite) if is_up else min(finite))
         style = "bold" if metric in goals else ""
-        table.add_row(Text(clean(metric), style=style), number(values[0]), best, number(values[-1]), Text(sparkline(values), style="cyan"))
+        table.add_row(Text(clean(metric), style=style), number(values[0]), best, number(values[-1]), Curve(values))
     return table
 
 
 def _curves_json(trial: TrialRecord) -> dict[str, Json]:
-    return {metric: _curve(trial, metric) for metric in _metrics(trial)}
+    return {metric: trial.curve(metric) for metric in _metrics(trial)}
 
 
 def _attempts_table(attempts: Sequence[Attempt]) -> Table:
@@ -168,8 +179,9 @@ def show_best(session: Session, seen: Overview) -> int:
         session.show("", parameters_table(front[0]))
     elif front:
         session.show("", _front_table(seen, front))
-    status = status_json(seen)
-    session.result({key: status[key] for key in ("sweep", "state", "best", "baseline", "winner", "model")})
+    show_link(session, seen)
+    status = status_json(session, seen)
+    session.result({key: status[key] for key in ("sweep", "state", "best", "baseline", "winner", "model", "mlflow")})
     return 0 if front else 1
 
 

@@ -14,6 +14,7 @@ from hpsearch.cli.words import clean
 from hpsearch.config.home import Home
 from hpsearch.errors import HpsearchError
 from hpsearch.tracking.links import HOST, experiment_link, free_port, server_url, ui_command, ui_environment
+from hpsearch.tracking.view import view_key
 
 _PATIENCE_S = 120.0
 _POLL_S = 0.2
@@ -56,15 +57,14 @@ def serve(session: Session, port: int) -> int:
 
 
 def _link(home: Home, base: str) -> str:
-    """To the experiment of the sweep that was begun last, in the view that shows runs; else to the list of experiments."""
+    """To the trials of the sweep that was begun last; where MLflow has none yet, to the list of experiments."""
     from hpsearch.overview import is_missing, reading
 
     if is_missing(home):
         return base
     with reading(home) as ledger:
-        known = [ledger.projection(sweep.id).experiment_id for sweep in reversed(ledger.sweeps())]
-    experiment = next((one for one in known if one), None)
-    return experiment_link(base, experiment) if experiment else base
+        known = [(ledger.projection(sweep.id).experiment_id, view_key(sweep)) for sweep in reversed(ledger.sweeps())]
+    return next((experiment_link(base, experiment, view) for experiment, view in known if experiment), base)
 
 
 def _wait_until_it_answers(server: subprocess.Popen[bytes], base: str, log: str) -> None:

@@ -14,6 +14,7 @@ difference.py    what changed between two files
 schema.py        JSON Schema for editors
 template.yaml    what `hpsearch init` writes
 home.py          folders and stores
+environment.py   what is told by the environment alone
 """
 
 from __future__ import annotations

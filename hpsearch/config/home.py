@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from hpsearch.config.environment import secret
 from hpsearch.errors import InputError
 
 _CREDENTIALS = re.compile(r"(\w[\w+.-]{0,60}://[^:/@\s]{0,200}):\S{0,4000}@")  # bounded: a text of 100,000 letters must not take a minute
@@ -113,25 +114,13 @@ def _absolute(path: Path) -> Path:
 
 
 def _store_from_environment() -> str | None:
-    if url := os.environ.get("HPSEARCH_STORE"):
-        return _checked(url, "HPSEARCH_STORE")
-    if file := os.environ.get("HPSEARCH_STORE_FILE"):
-        return _checked(_first_line(Path(file)), f"HPSEARCH_STORE_FILE ({file})", secret=True)
-    return None
+    told = secret("HPSEARCH_STORE", "the ledger's URL")
+    return None if told is None else _checked(told.value, told.origin, is_hidden=told.origin != "HPSEARCH_STORE")
 
 
-def _first_line(file: Path) -> str:
-    try:
-        with file.open(encoding="utf-8") as secret:
-            text = secret.read(10_000).strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"HPSEARCH_STORE_FILE: cannot read {file} ({error}); it must hold the ledger's URL") from error
-    return text.splitlines()[0].strip() if text else ""
-
-
-def _checked(url: str, origin: str, *, secret: bool = False) -> str:
+def _checked(url: str, origin: str, *, is_hidden: bool = False) -> str:
     if "://" not in url:
-        got = "something else" if secret or "@" in url else repr(url)  # what precedes an @ may be a password
+        got = "something else" if is_hidden or "@" in url else repr(url)  # what precedes an @ may be a password
         example = "sqlite:////data/ledger.db or postgresql+psycopg://user:password@host/database"
         raise InputError(f"{origin}: must be a SQLAlchemy URL, got {got}; for example {example}")
     return url

@@ -12,7 +12,9 @@ from hpsearch.config.checks import cross_check
 from hpsearch.config.fields import Problems, Section, as_tuple, printable
 from hpsearch.config.origin import Origin
 from hpsearch.config.sections import (
+    NEWS,
     BudgetConfig,
+    NotifyConfig,
     ObjectiveConfig,
     ResourcesConfig,
     SearchConfig,
@@ -77,6 +79,7 @@ class SweepConfig(Section):
     resources: ResourcesConfig = Field(ResourcesConfig(), examples=[{"workers": 2}])
     winner: WinnerConfig = Field(WinnerConfig(), examples=[{"top": 3, "seeds": 3}])
     tracking: TrackingConfig = Field(TrackingConfig(), examples=[{"tags": {"team": "vision"}}])
+    notify: NotifyConfig = Field(NotifyConfig(), examples=[{"on": list(NEWS)}])
     storage: Text | None = Field(
         None,
         description="Where checkpoints go: a folder that all workers share, or s3://BUCKET/PREFIX; null: the home.",

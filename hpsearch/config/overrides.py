@@ -14,7 +14,7 @@ from hpsearch.trial import Json
 
 @dataclass(frozen=True, slots=True)
 class Override:
-    """`text` is as it was given."""
+    """`text` is as it was given, or what of it may be shown."""
 
     text: str
     path: tuple[str, ...]
@@ -81,6 +81,8 @@ def read_override(text: str) -> Override:
     path = tuple(key.strip().split("."))
     if not equals or not all(path):
         raise ConfigError(f"command line, {text}: must be KEY=VALUE; for example budget.trials=200 or space.dropout.max=0.3")
+    if path[0] == "notify":
+        text = f"{key}=…"  # what is wrong there may be a webhook's URL, which is a secret
     if path == ("name",):
         return Override(text, path, value)  # 2024 and null are names too
     return Override(text, path, parse(value, lambda _: f"command line, {text}").data if value.strip() else None)

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Discriminator, Field, Tag, WithJsonSchema, model_serializer, model_validator
 
 from hpsearch.config.fields import Count, CountOrZero, Gpus, Problems, Seconds, SecondsOrZero, Section, as_tuple, printable
+from hpsearch.errors import unknown
 from hpsearch.space.values import show
 from hpsearch.trial import Json
 
@@ -293,7 +294,7 @@ class TrackingConfig(Section):
     register_as: Name | None = Field(
         None,
         alias="register",
-        description="Register the winner's network as a version of this model; the better one is the champion.",
+        description="Register the winner's network under this name.",
         examples=["digits-mlp"],
     )
     tags: dict[TagKey, TagValue] = Field({}, description="Of the sweep's run.", examples=[{"team": "vision"}])
@@ -303,3 +304,45 @@ class TrackingConfig(Section):
     def register(self) -> str | None:
         """A field of this name would hide a method of pydantic's."""
         return self.register_as
+
+
+NEWS = ("end", "failure", "best")
+"""What a webhook can be told of."""
+
+_URL_KEYS = ("url", "webhook", "webhook_url")
+_NO_URL = (
+    "must not hold the webhook's URL, which is a secret, where a sweep file is kept and shown; take it out here, and set HPSEARCH_WEBHOOK "
+    "to it, or HPSEARCH_WEBHOOK_FILE to a file that holds it"
+)
+
+
+def _has_url(value: Any) -> bool:
+    if isinstance(value, Mapping):
+        return any(key in _URL_KEYS or _has_url(key) or _has_url(inner) for key, inner in value.items())
+    if isinstance(value, list | tuple):
+        return any(map(_has_url, value))
+    return isinstance(value, str) and "://" in value
+
+
+def _news(value: Any) -> Any:
+    if not isinstance(value, list | tuple):
+        raise Problems.one(f"must be a list such as [{', '.join(NEWS)}], got {show(value)}")
+    if wrong := [((i,), unknown("event", item, NEWS)) for i, item in enumerate(value) if item not in NEWS]:
+        raise Problems(wrong)
+    return tuple(dict.fromkeys(value))
+
+
+News = Annotated[tuple[Literal["end", "failure", "best"], ...], BeforeValidator(_news)]
+
+
+class NotifyConfig(Section):
+    """What a webhook is told of. Its URL is a secret: it comes from the environment, HPSEARCH_WEBHOOK."""
+
+    on: News = Field((), description="The sweep's end, failures, a new best trial.", examples=[list(NEWS)])
+
+    @model_validator(mode="before")
+    @classmethod
+    def _holds_no_url(cls, value: Any) -> Any:
+        if _has_url(value):
+            raise Problems.one(_NO_URL)
+        return value

@@ -6,6 +6,7 @@ To the controller, for each assignment: `Began`, `Reported`…, `Finished`. From
 from __future__ import annotations
 
 import os
+import select
 import sys
 import time
 from dataclasses import dataclass
@@ -80,11 +81,15 @@ class _Piped:
         """The answer to this report, or to an earlier one that came late and was not a plain `Continue`; None when there is none yet."""
         self._pipe.send(Reported(report))
         deadline = time.monotonic() + ANSWER_SHARE * report.duration_s
-        while last or self._pipe.poll(max(0.0, deadline - time.monotonic())):
+        while last or self._answers_within(deadline - time.monotonic()):
             answered: Answered = self._pipe.recv()
             if answered.step == report.step or not isinstance(answered.answer, Continue):
                 return answered.answer
         return None
+
+    def _answers_within(self, seconds: float) -> bool:
+        """`Connection.poll` would wait for whole milliseconds, where an epoch of a small network takes ten."""
+        return bool(select.select([self._pipe], [], [], max(0.0, seconds))[0])
 
 
 def _print_to(log: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator, Sequence
 
 from hpsearch.report.facts import WENT_WRONG, Facts
@@ -23,7 +22,7 @@ def curve_plots(facts: Facts) -> Iterator[Plot]:
         return
     each = max(8, MOST_POINTS // len(facts.rated))
     for i, objective in enumerate(facts.seen.history.objectives):
-        values = [v for t in facts.rated for v in _curve(t, objective.metric)]
+        values = [v for t in facts.rated for v in t.curve(objective.metric)]
         scale = robust_range(values, objective.goal)
         yield Plot(
             f"curves-{i}",
@@ -68,7 +67,7 @@ def _lines(name: str, trials: Iterable[TrialRecord], metric: str, each: int, lin
     y: list[float | None] = []
     numbers: list[int | None] = []
     for trial in trials:
-        curve = _curve(trial, metric)
+        curve = trial.curve(metric)
         steps = _thinned(len(curve), each)
         x += [*(step + 1 for step in steps), None]
         y += [*(finite(curve[step]) for step in steps), None]
@@ -83,13 +82,9 @@ def _pruned_at(trials: Sequence[TrialRecord], metric: str) -> dict[str, Json]:
     size = 6 if len(trials) <= _CROWD else 3
     return {
         "type": "scatter", "mode": "markers", "name": "pruned here", "marker": {"color": ORANGE, "size": size, "opacity": 0.8},
-        "x": [t.step for t in trials], "y": [finite(_curve(t, metric)[-1]) for t in trials], "customdata": [t.number for t in trials],
+        "x": [t.step for t in trials], "y": [finite(t.curve(metric)[-1]) for t in trials], "customdata": [t.number for t in trials],
         "hovertemplate": "trial %{customdata} was pruned after epoch %{x} at %{y}<extra></extra>",
     }  # fmt: skip
-
-
-def _curve(trial: TrialRecord, metric: str) -> list[float]:
-    return [report.get(metric, math.nan) for report in trial.reports]
 
 
 def _thinned(length: int, most: int) -> list[int]:

@@ -79,9 +79,8 @@ class Facts:
 
     @cached_property
     def ended(self) -> list[TrialRecord]:
-        """The trials that have ended, in that order; without those that were never begun, as a constraint forbade them."""
-        ended = (t for t in self.seen.history if t.ended_ms is not None and t.state is not TrialState.INFEASIBLE)
-        return sorted(ended, key=lambda t: (t.ended_ms, t.number))
+        """The trials that have ended, in that order; without those that were never begun."""
+        return self.seen.ended()
 
     @cached_property
     def best(self) -> list[TrialRecord]:

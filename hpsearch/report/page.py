@@ -17,11 +17,12 @@ from typing import Any
 from hpsearch.config.home import Home, mask
 from hpsearch.errors import InputError
 from hpsearch.ledger.face import Ledger
-from hpsearch.report import contour, curves, front, parameters, progress, story, table, training, workers
+from hpsearch.report import contour, curves, front, mistakes, parameters, progress, story, table, training, workers
 from hpsearch.report.facts import Facts
 from hpsearch.report.plot import DARK, STATE_COLOURS, Plot
 from hpsearch.report.words import day, duration, number
 from hpsearch.search.importance import FEWEST_TRIALS, importance
+from hpsearch.tracking.links import server_link
 from hpsearch.trial import Json
 
 FOLDER = Path(__file__).parent
@@ -49,13 +50,14 @@ def write_report(ledger: Ledger, home: Home, name: str, output: Path | None = No
     """
     facts = Facts.read(ledger, name)
     path = home.report_of(name) if output is None else output
-    replace_file(path, html_of(facts, home.outputs / name, renew_s if facts.is_running else None))
+    link = server_link(home.tracking_uri, facts.seen.projection.experiment_id, facts.seen.sweep)
+    replace_file(path, html_of(facts, home.outputs / name, renew_s if facts.is_running else None, link))
     return path
 
 
-def html_of(facts: Facts, outputs: Path, renew_s: int | None = None) -> str:
-    """The page. `outputs`: the folder of what the sweep's trials have left."""
-    plots = plots_of(facts)
+def html_of(facts: Facts, outputs: Path, renew_s: int | None = None, link: str | None = None) -> str:
+    """The page. `outputs`: the folder of what the sweep's trials have left; `link`: to the trials in MLflow."""
+    plots = plots_of(facts, outputs)
     found = workers.failures(facts)
     heads, rows = story.compared(facts)
     content = {
@@ -74,13 +76,14 @@ def html_of(facts: Facts, outputs: Path, renew_s: int | None = None) -> str:
         "begun": day(facts.seen.sweep.created_ms),
         "config": mask(json.dumps(facts.seen.sweep.config, indent=2, ensure_ascii=False)),
         "renew_s": renew_s,
+        "link": link,
     }
     content["sections"] = [(key, title) for key, title in _SECTIONS.items() if _has(key, content)]
     return render("report.html", facts.name, content, plots, {"trials": table.trial_table(facts)}, renew_s)
 
 
-def plots_of(facts: Facts) -> dict[str, list[Plot]]:
-    """The figures by section."""
+def plots_of(facts: Facts, outputs: Path) -> dict[str, list[Plot]]:
+    """The figures by section. `outputs`: as for `html_of`."""
     shares = importance(facts.seen.config.space, facts.seen.history)
     return {
         "front": list(front.front_plots(facts)),
@@ -91,6 +94,7 @@ def plots_of(facts: Facts) -> dict[str, list[Plot]]:
         "parallel": list(parameters.parallel_plot(facts, shares)),
         "slices": list(parameters.slice_plots(facts, shares)),
         "training": list(training.training_plots(facts)),
+        "mistakes": list(mistakes.mistakes_plots(facts, outputs)),
         "timeline": list(workers.timeline_plot(facts)),
         "failures": list(workers.failures_plot(workers.failures(facts))),
     }
@@ -101,7 +105,7 @@ def _has(section: str, content: Mapping[str, Any]) -> bool:
     wanted = {
         "progress": bool(plots["progress"] or plots["curves"]),
         "mattered": bool(plots["parallel"] or plots["slices"]),
-        "training": bool(plots["training"] or content["findings"] or content["pictures"]),
+        "training": bool(plots["training"] or plots["mistakes"] or content["findings"] or content["pictures"]),
         "workers": bool(plots["timeline"] or content["failures"]),
     }
     return wanted.get(section, True)

@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 
 from hpsearch.report.facts import Facts
 from hpsearch.report.plot import BLUE, GREY, INK, Plot, finite, robust_range, titled
 from hpsearch.search.history import TrialRecord
-from hpsearch.trial import Json, TrialKind, TrialState
+from hpsearch.trial import Json, TrialState
 
 
 def best_so_far(facts: Facts, objective: int = 0) -> Iterator[tuple[int, float, float]]:
     """For each completed trial that was better than all before it: which of the ended trials it was (from 1), when (seconds), its value."""
-    best, wanted = math.nan, facts.seen.history.objectives[objective]
-    for place, trial in enumerate(facts.ended, 1):
-        value = facts.value(trial, objective)
-        if trial.state is not TrialState.COMPLETED or trial.kind is TrialKind.RETEST or value is None or math.isnan(value):
-            continue
-        if math.isnan(best) or wanted.better(value, best):
-            best = value
-            assert trial.ended_ms is not None
-            yield place, facts.clock(trial.ended_ms), value
+    for place, trial, value in facts.seen.improvements(objective):
+        assert trial.ended_ms is not None
+        yield place, facts.clock(trial.ended_ms), value
 
 
 def progress_plots(facts: Facts) -> Iterator[Plot]:

@@ -57,6 +57,10 @@ class TrialRecord:
         """The last step that was reported; 0 before the first."""
         return len(self.reports)
 
+    def curve(self, metric: str) -> list[float]:
+        """A metric step by step; NaN where a report has none."""
+        return [report.get(metric, math.nan) for report in self.reports]
+
     def values(self, objectives: tuple[Objective, ...]) -> tuple[float, ...] | None:
         """The trial's objectives at its last step (or its best, where the objective says so); None before the first report."""
         if not self.reports:
@@ -66,7 +70,7 @@ class TrialRecord:
     def _value(self, objective: Objective) -> float:
         if objective.at == "last":
             return self.reports[-1].get(objective.metric, math.nan)
-        seen = [v for v in (r.get(objective.metric, math.nan) for r in self.reports) if not math.isnan(v)]
+        seen = [v for v in self.curve(objective.metric) if not math.isnan(v)]
         if not seen:
             return math.nan
         return max(seen) if objective.goal == "maximize" else min(seen)
@@ -107,21 +111,26 @@ class History:
     def values(self, trial: TrialRecord) -> tuple[float, ...] | None:
         return trial.values(self.objectives)
 
-    def best(self) -> list[TrialRecord]:
-        """The completed trial with the best objective (the first of equals); for several objectives, the Pareto front. NaN is out."""
-        rated = [(t, v) for t in self._candidates() if (v := self.values(t)) and not any(map(math.isnan, v))]
+    def best(self, among: Iterable[TrialRecord] | None = None) -> list[TrialRecord]:
+        """The completed trial with the best objective (the first of equals); for several objectives, the Pareto front. NaN is out.
+
+        Args:
+            among: which trials; by default all.
+        """
+        candidates = self._candidates(self if among is None else among)
+        rated = [(t, v) for t in candidates if (v := self.values(t)) and not any(map(math.isnan, v))]
         if len(self.objectives) == 1:
             return [best_of(rated, self.objectives[0])] if rated else []
         return [t for t, v in rated if not any(self._dominates(other, v) for _, other in rated)]
 
     def baseline(self) -> TrialRecord | None:
         """What is to be beaten: the best completed baseline; None where there is none, or no single objective to compare by."""
-        rated = [(t, v) for t in self._candidates() if t.kind is TrialKind.BASELINE and (v := self.values(t)) and not math.isnan(v[0])]
+        rated = [(t, v) for t in self._candidates(self) if t.kind is TrialKind.BASELINE and (v := self.values(t)) and not math.isnan(v[0])]
         return best_of(rated, self.objectives[0]) if rated and len(self.objectives) == 1 else None
 
-    def _candidates(self) -> list[TrialRecord]:
+    def _candidates(self, among: Iterable[TrialRecord]) -> list[TrialRecord]:
         """Re-tests are other measurements of a trial, not further candidates."""
-        return [t for t in self.in_state(TrialState.COMPLETED) if t.kind is not TrialKind.RETEST]
+        return [t for t in among if t.state is TrialState.COMPLETED and t.kind is not TrialKind.RETEST]
 
     def _dominates(self, a: tuple[float, ...], b: tuple[float, ...]) -> bool:
         pairs = list(zip(self.objectives, a, b, strict=True))

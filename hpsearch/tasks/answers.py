@@ -121,8 +121,8 @@ class Clusters:
 
     def nearest(self, codes: NDArray[np.float64]) -> NDArray[np.intp]:
         """(examples,) of (examples, bottleneck)."""
-        distances: NDArray[np.float64] = np.square(codes[:, None] - self.centers[None]).sum(2)
-        return distances.argmin(1)
+        found: NDArray[np.intp] = np.square(codes[:, None] - self.centers[None]).sum(2).argmin(1)
+        return found
 
     def to_json(self) -> dict[str, Json]:
         return {"kind": self.kind, "centers": self.centers.tolist()}

@@ -18,12 +18,14 @@ from hpsearch.tasks.findings import examine, find_class_leaks
 from hpsearch.tasks.labels import (
     LabelLoss,
     LabelMeasure,
+    confusion,
     describe_classes,
     find_absent,
     find_classes,
     find_rare,
     wanted_scores,
 )
+from hpsearch.tasks.mistakes import Mistakes
 from hpsearch.tasks.prepared import Arrays
 from hpsearch.tasks.robust import METRIC, RobustLoss, RobustMeasure, attack_of, check_robust
 from hpsearch.tasks.splits import Split, split_stratified, with_fixed_test
@@ -117,6 +119,9 @@ class Classification(DataTask[Table]):
             return measure
         name = METRIC if split == "validation" else PREFIX[split] + METRIC
         return RobustMeasure(measure, name, (inputs, targets), self.attack, pixels)
+
+    def mistakes(self, trial: Trial, model: nn.Module, data: Data, split: str) -> Mistakes | None:
+        return confusion(model, data.inputs[split], data.targets[split], self.meta["classes"], split)
 
     def _pixels(self, data: Data) -> PixelRange | None:
         """What attacks and augmentation must know of images."""

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from hpsearch.config import DataConfig, SweepConfig
+    from hpsearch.tasks.mistakes import Mistakes
     from hpsearch.tasks.predictor import Given, Predictor
     from hpsearch.training.loop import Learner, Measure
     from hpsearch.training.trial import Trial
@@ -198,6 +199,7 @@ class DataTask(ABC, Generic[RawT]):
     def run(self, trial: Trial) -> None:
         """See Task. A re-test is measured on the test split too, where there is one, after its last step."""
         from hpsearch.tasks.leaving import Leaving
+        from hpsearch.tasks.mistakes import Telling
         from hpsearch.training import device, loop, precision
         from hpsearch.training.stopping import Patience
 
@@ -209,10 +211,17 @@ class DataTask(ABC, Generic[RawT]):
         with precision.multiplying(self.precision):
             learner = self.learner(trial, precision.computing(self.precision, model), data)
             measure = self.measure(trial, data, "validation")
-            examine = self.measure(trial, data, "test") if is_retest and len(data.inputs["test"]) else None
+            unseen = "test" if is_retest and len(data.inputs["test"]) else "validation"
+            examine = self.measure(trial, data, "test") if unseen == "test" else None
+            if is_retest:
+                examine = Telling(trial, examine, lambda trained: self.mistakes(trial, trained, data, unseen))
             if is_retest and self.leaves_networks:
                 examine = Leaving(trial, examine, lambda trained: self.predictor(trial.params, trained, data))
             loop.train(trial, learner, measure, Patience(self.objectives[0], self.patience), examine)
+
+    def mistakes(self, trial: Trial, model: nn.Module, data: Data, split: str) -> Mistakes | None:
+        """What the trained `model` gets wrong on a split, for the report; None where this kind of task has no such picture."""
+        return None
 
     def predictor(self, parameters: Mapping[str, Json], model: nn.Module, data: Data) -> Predictor:
         """The trained `model` in use, with examples of the validation split, of which it says here what it must say ever after."""

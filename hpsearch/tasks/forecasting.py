@@ -17,6 +17,7 @@ from hpsearch.tasks.data_task import PREFIX, Data, DataTask, Encoded
 from hpsearch.tasks.findings import constant_columns, find_still
 from hpsearch.tasks.forms import Column, Form, Steps, make_frame
 from hpsearch.tasks.hyperparameters import FORECASTING_HYPERPARAMETERS
+from hpsearch.tasks.mistakes import Mistakes, Residuals
 from hpsearch.tasks.prepared import Arrays, Kept
 from hpsearch.tasks.series import Series, find_uneven, read_series
 from hpsearch.tasks.splits import Scale, Split
@@ -112,12 +113,22 @@ class Forecasting(DataTask[Series]):
         return Student(trial, model, Lesson(inputs, targets, _loss, self.epochs))
 
     def measure(self, trial: Trial, data: Data, split: str) -> Measure:
-        before = data.inputs["train"] if split == "validation" else _joined(data.inputs["train"], data.inputs["validation"])
-        stretch = data.inputs[split]
-        inputs, targets = self._windows(trial, _joined(before[-self._window(trial) :], stretch))
-        past = _joined(before[-max(self.season, 1) :], stretch)[:, 0]
+        inputs, targets = self._windows(trial, self._with_past(data, split, self._window(trial)))
+        past = self._with_past(data, split, max(self.season, 1))[:, 0]
         naive = seasonal_naive(past, len(targets), self.horizon, self.season)
         return ForecastMeasure(inputs, targets, naive, self.meta["target_deviation"], PREFIX[split])
+
+    def mistakes(self, trial: Trial, model: nn.Module, data: Data, split: str) -> Mistakes | None:
+        """Of the first step ahead."""
+        inputs, targets = self._windows(trial, self._with_past(data, split, self._window(trial)))
+        mean, deviation = self.meta["target_mean"], self.meta["target_deviation"]
+        true, predicted = (values[:, 0].double().cpu().numpy() * deviation + mean for values in (targets, model(inputs)))
+        return Residuals.of(split, self.meta["features"][0], true, predicted)
+
+    def _with_past(self, data: Data, split: str, steps: int) -> torch.Tensor:
+        """A split's stretch, and so many steps before it."""
+        before = data.inputs["train"] if split == "validation" else _joined(data.inputs["train"], data.inputs["validation"])
+        return _joined(before[-steps:], data.inputs[split])
 
     def _window(self, trial: Trial) -> int:
         return self.inputs(trial.params).shape[0]

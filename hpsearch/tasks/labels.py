@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from hpsearch.errors import DataError
 from hpsearch.models.hyperparameter import complete
 from hpsearch.tasks.hyperparameters import LABEL_HYPERPARAMETERS
+from hpsearch.tasks.mistakes import MOST_CLASSES, Confusion
 from hpsearch.tasks.splits import Split
 from hpsearch.trial import Json, Objective
 
@@ -111,10 +112,9 @@ class LabelMeasure:
         return {self.prefix + name: value for name, value in self._measure(model).items()}
 
     def _measure(self, model: nn.Module) -> dict[str, float]:
-        import torch
         from torch.nn import functional
 
-        outputs = torch.cat([model(part) for part in self.inputs.split(AT_ONCE)])  # type: ignore[no-untyped-call]
+        outputs = _outputs(model, self.inputs)
         loss = float(functional.cross_entropy(outputs, self.targets))
         correct = int((outputs.argmax(1) == self.targets).sum())
         metrics = {"loss": loss, "accuracy": correct / len(self.targets)}
@@ -124,6 +124,19 @@ class LabelMeasure:
             return metrics | dict.fromkeys(self.extra, float("nan"))
         probabilities, targets = outputs.softmax(1).double().cpu().numpy(), self.targets.cpu().numpy()
         return metrics | {name: SCORES[name](targets, probabilities) for name in self.extra}
+
+
+def confusion(model: nn.Module, inputs: torch.Tensor, targets: torch.Tensor, classes: Sequence[Json], split: str) -> Confusion | None:
+    """Which classes the trained `model` takes for which; None where they are too many to be shown."""
+    if len(classes) > MOST_CLASSES:
+        return None
+    return Confusion.of(split, classes, targets.cpu().numpy(), _outputs(model, inputs).argmax(1).cpu().numpy())
+
+
+def _outputs(model: nn.Module, inputs: torch.Tensor) -> torch.Tensor:
+    import torch
+
+    return torch.cat([model(part) for part in inputs.split(AT_ONCE)])  # type: ignore[no-untyped-call]
 
 
 def _balanced_accuracy(targets: NDArray[np.int64], probabilities: NDArray[np.float64]) -> float:

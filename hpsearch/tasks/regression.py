@@ -14,6 +14,7 @@ from hpsearch.tasks.answers import Answer, Numbers
 from hpsearch.tasks.data_task import PREFIX, Data, DataTask, Encoded
 from hpsearch.tasks.encoding import encode_inputs
 from hpsearch.tasks.findings import examine, find_number_leaks, find_still
+from hpsearch.tasks.mistakes import Mistakes, Residuals
 from hpsearch.tasks.prepared import Arrays
 from hpsearch.tasks.splits import Scale, split_rows
 from hpsearch.tasks.tables import Table
@@ -63,6 +64,12 @@ class Regression(DataTask[Table]):
 
     def measure(self, trial: Trial, data: Data, split: str) -> Measure:
         return RegressionMeasure(data.inputs[split], data.targets[split], self.meta["target_deviation"], PREFIX[split])
+
+    def mistakes(self, trial: Trial, model: nn.Module, data: Data, split: str) -> Mistakes | None:
+        mean, deviation = self.meta["target_mean"], self.meta["target_deviation"]
+        both = (data.targets[split], model(data.inputs[split]))
+        true, predicted = (values[:, 0].double().cpu().numpy() * deviation + mean for values in both)
+        return Residuals.of(split, self.meta["target"], true, predicted)
 
 
 def _loss(model: nn.Module, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:

@@ -14,7 +14,8 @@ from hpsearch.tasks.encoding import EXAMPLES
 from hpsearch.tasks.findings import find_copies
 from hpsearch.tasks.forms import Form, Words
 from hpsearch.tasks.hyperparameters import TEXT_HYPERPARAMETERS
-from hpsearch.tasks.labels import LabelLoss, LabelMeasure, describe_classes, find_classes, find_rare, wanted_scores
+from hpsearch.tasks.labels import LabelLoss, LabelMeasure, confusion, describe_classes, find_classes, find_rare, wanted_scores
+from hpsearch.tasks.mistakes import Mistakes
 from hpsearch.tasks.prepared import Arrays, Kept
 from hpsearch.tasks.splits import split_stratified
 from hpsearch.tasks.texts import MOST_TOKENS, UNKNOWN, Texts, Vocabulary, number_texts, read_texts, tokenize
@@ -114,6 +115,9 @@ class TextClassification(DataTask[Texts]):
 
     def measure(self, trial: Trial, data: Data, split: str) -> Measure:
         return LabelMeasure(self._ids(trial.params, data.inputs[split]), data.targets[split], wanted_scores(self.wanted), PREFIX[split])
+
+    def mistakes(self, trial: Trial, model: nn.Module, data: Data, split: str) -> Mistakes | None:
+        return confusion(model, self._ids(trial.params, data.inputs[split]), data.targets[split], self.meta["classes"], split)
 
     def _ids(self, parameters: Mapping[str, Json], ids: torch.Tensor) -> torch.Tensor:
         """As long, and of as many words, as the trial has it: the rarer ones are unknown."""

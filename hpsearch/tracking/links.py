@@ -6,7 +6,10 @@ import socket
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from urllib.parse import quote, urlsplit, urlunsplit
+from urllib.parse import quote, urlencode, urlsplit, urlunsplit
+
+from hpsearch.ledger.face import Sweep
+from hpsearch.tracking.view import view_key
 
 HOST = "127.0.0.1"
 DEFAULT_PORT = 5000
@@ -14,14 +17,27 @@ REPORT_FILE = "report.html"
 """What the sweep's page is called among the artifacts of its run."""
 
 
-def experiment_link(base: str, experiment_id: str) -> str:
-    """The experiment's runs. Without the query MLflow opens its view of traces, where no run is to be seen."""
-    return f"{base.rstrip('/')}/#/experiments/{quote(experiment_id)}/runs?workflowType=machine_learning"
+def experiment_link(base: str, experiment_id: str, view: str | None = None) -> str:
+    """The experiment's runs, in the view of that key. Without the query MLflow opens its view of traces, where no run is to be seen."""
+    return f"{base.rstrip('/')}/{runs_link(experiment_id, view)}"
 
 
-def sweep_link(tracking_uri: str, experiment_id: str) -> str:
-    """Where a sweep's experiment is seen: on its server, or by `hpsearch ui` on its usual port."""
-    return experiment_link(server_url(tracking_uri) or f"http://{HOST}:{DEFAULT_PORT}", experiment_id)
+def sweep_link(tracking_uri: str, experiment_id: str | None, sweep: Sweep) -> str | None:
+    """Where a sweep is seen: on its server, or by `hpsearch ui` on its usual port; None before MLflow has its experiment."""
+    base = server_url(tracking_uri) or f"http://{HOST}:{DEFAULT_PORT}"
+    return None if experiment_id is None else experiment_link(base, experiment_id, view_key(sweep))
+
+
+def server_link(tracking_uri: str, experiment_id: str | None, sweep: Sweep) -> str | None:
+    """Where others see a sweep too; None where MLflow is no server: what `hpsearch ui` serves is for nobody else, and not for long."""
+    return sweep_link(tracking_uri, experiment_id, sweep) if server_url(tracking_uri) else None
+
+
+def runs_link(experiment_id: str, view: str | None = None, *, charts: bool = False) -> str:
+    """The experiment's runs, as a table or as charts, from another place in the same UI."""
+    chosen = {"workflowType": "machine_learning", "viewStateShareKey": view, "compareRunsMode": "CHART" if charts else None}
+    query = urlencode({name: value for name, value in chosen.items() if value})
+    return f"#/experiments/{quote(experiment_id)}/runs?{query}"
 
 
 def report_link(experiment_id: str, run_id: str) -> str:

@@ -25,6 +25,7 @@ def markdown(
     winner: Winner | None = None,
     report: str | None = None,
     model: str | None = None,
+    trials: tuple[str, str] | None = None,
 ) -> str:
     """The whole note.
 
@@ -33,14 +34,14 @@ def markdown(
         winner: of the re-tests, where there were any.
         report: the link to the sweep's page, once it is there.
         model: what is said of the winner's network in the model registry, once it is there.
+        trials: the links to all trials as a table and as charts.
     """
-    page = f"[Open the report]({report}): every trial, what mattered, how it went." if report else ""
-    registered = f"**Model:** {plain(model)}." if model else ""
     parts = (
         f"**{plain(name)}** is {state}.",
-        page,
+        f"[Open the report]({report}): every trial, what mattered, how it went." if report else "",
+        f"[All trials, the best first]({trials[0]}) or [as charts]({trials[1]})." if trials else "",
         _winner(winner),
-        registered,
+        f"**Model:** {plain(model)}." if model else "",
         _comparison(history, best),
         _states(history),
         _commands(name),
@@ -60,7 +61,8 @@ def plain(text: str) -> str:
     """`text` as Markdown and HTML show it letter by letter, on one line of a table."""
     text = " ".join(text.split()).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     text = text.replace("@", "&commat;")  # the UI would link it to a person on GitHub
-    return re.sub(r"([\\`*_{}\[\]()#+!|~:-])", r"\\\1", text)
+    text = text.replace(":", "&colon;")  # it would show a backslash before it, and may make an address a link
+    return re.sub(r"([\\`*_{}\[\]()#+!|~-])", r"\\\1", text)
 
 
 def _comparison(history: History, best: Sequence[TrialRecord]) -> str:

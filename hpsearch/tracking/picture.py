@@ -87,6 +87,8 @@ class Picture:
         """The link to the sweep's page among the artifacts of its run."""
         self.model: Registered | None = None
         """Where the winner's network is in the model registry."""
+        self.trials: tuple[str, str] | None = None
+        """The links to all trials in MLflow's UI, as a table and as charts."""
         self._reason: str | None = None
         self._ended_ms: int | None = None
         self._ended_trials = 0
@@ -115,7 +117,7 @@ class Picture:
         for event in events:
             touched[None] += self._of_sweep(event)
             if (trial := getattr(event.body, "trial", None)) is not None:
-                touched[trial] += self._system(event.body) if isinstance(event.body, Sampled) else points(event)
+                touched[trial] += self._system(event.body) if isinstance(event.body, Sampled) else [*points(event), *self._value(event)]
         return dict(touched)
 
     def wanted(self, of: Of, parent_run: str | None) -> Wanted:
@@ -147,6 +149,14 @@ class Picture:
         step = self._samples[sampled.trial]
         self._samples[sampled.trial] += 1
         return [Point(f"{SYSTEM}{name}", float(value), sampled.taken_ms, step) for name, value in sampled.used.items()]
+
+    def _value(self, event: Event) -> Iterator[Point]:
+        """`<metric>_at_best` of a trial that completed, where its value is that of its best step: MLflow itself sorts by the last."""
+        if isinstance(event.body, Ended) and event.body.state is TrialState.COMPLETED:
+            trial = self.history.trials[event.body.trial]
+            for objective, value in zip(self.history.objectives, self.history.values(trial) or (), strict=False):
+                if objective.at == "best" and not math.isnan(value):
+                    yield Point(value_key(objective), value, event.at_ms, trial.step)
 
     def _improvements(self, trial: TrialRecord, at_ms: int) -> Iterator[Point]:
         """`best_<metric>` has a point for each improvement; its step counts the trials that have ended, so the last one is the best."""
@@ -180,7 +190,7 @@ class Picture:
 
     def _note(self, best: Sequence[TrialRecord]) -> str:
         said = self.model.said if self.model else None
-        return note.markdown(self.sweep.name, self.state, self.history, best, choose(self.history), self.report, said)
+        return note.markdown(self.sweep.name, self.state, self.history, best, choose(self.history), self.report, said, self.trials)
 
     def _sweep_run(self) -> Wanted:
         best = self.history.best()
@@ -218,6 +228,11 @@ def run_name(trial: TrialRecord) -> str:
     if trial.kind is TrialKind.BASELINE and trial.number == 0:
         return "baseline"
     return f"{'trial' if trial.kind is TrialKind.SEARCH else trial.kind} {trial.number}"
+
+
+def value_key(objective: Objective) -> str:
+    """The metric of a trial's run whose last point is the trial's value."""
+    return fitting_name(objective.metric if objective.at == "last" else f"{objective.metric}_at_best")
 
 
 def points(event: Event) -> list[Point]:

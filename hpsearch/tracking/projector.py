@@ -11,10 +11,11 @@ from dataclasses import asdict, replace
 from hpsearch.errors import InputError, TrackerError
 from hpsearch.events import Event
 from hpsearch.ledger.face import Lease, Ledger, Projection, Sweep
+from hpsearch.tracking import view
 from hpsearch.tracking.documents import Document, documents
 from hpsearch.tracking.files import TrialFile, TrialFiles, tag
 from hpsearch.tracking.keys import ARTIFACTS, MODEL_KEY, PARENT_RUN, REPORT, TRIAL_KEY
-from hpsearch.tracking.links import REPORT_FILE, report_link
+from hpsearch.tracking.links import REPORT_FILE, report_link, runs_link
 from hpsearch.tracking.model import ModelWanted, Registered, model_wanted
 from hpsearch.tracking.origin import Input
 from hpsearch.tracking.picture import Of, Picture, Point, Wanted, objectives_of
@@ -49,6 +50,8 @@ class Projector:
         self.pending: dict[Of, list[Point]] = {}
         self.deleted = 0
         """Runs that were one too many."""
+        self.views = 0
+        """How often the view that links open had to be written."""
         self._ledger = ledger
         self._lease = lease
         self._renewed = time.monotonic()
@@ -82,7 +85,7 @@ class Projector:
         self.add(self._ledger.events(self.sweep.id, self.picture.seq, BATCH))
         if time.monotonic() >= self._attach_at:
             _merge(self.pending, {of: [] for of in self._unattached})
-            if self.new_report() is not None or (self.picture.has_ended and self.new_documents()):
+            if self.picture.has_ended and self.has_new_files():
                 _merge(self.pending, {None: []})
         if not self.pending:
             return False
@@ -97,6 +100,7 @@ class Projector:
         """Read from MLflow which runs are there; what has been lost is pending, whole."""
         self._keep_lease()
         self.runs.open()
+        self._keep_view()
         self.found = self._one_each(self.runs.search(self.picture.key))
         lost = {of for of, run_id in self._known.items() if of not in self.found or self.found[of].run_id != run_id}
         if lost:
@@ -111,6 +115,15 @@ class Projector:
         self._attach_at = 0.0
         self._unattached = {of for of, found in self.found.items() if of is not None and self._unattached_files(of, found)}
         self._is_sure = True
+
+    def _keep_view(self) -> None:
+        """Write the view that links open, unless it is there."""
+        tag, wanted = view.view_tag(self.sweep), view.view_value(self.sweep)
+        if self.runs.experiment_tag(tag) != wanted:
+            self.runs.tag_experiment(tag, wanted)
+            self.views += 1
+        experiment, key = self.runs.experiment_id or "", view.view_key(self.sweep)
+        self.picture.trials = runs_link(experiment, key), runs_link(experiment, key, charts=True)
 
     def all_points(self) -> dict[Of, list[Point]]:
         """Every point so far of every run, from the ledger."""
@@ -194,6 +207,10 @@ class Projector:
                 tags[REPORT] = digest
         self._link_report(replace(found, tags={**found.tags, **tags}))
         return tags
+
+    def has_new_files(self) -> bool:
+        """Whether the sweep's run lacks one, or has an older one."""
+        return self.new_report() is not None or bool(self.new_documents())
 
     def new_documents(self) -> list[Document]:
         """Those that MLflow has not, or not as they should be."""

@@ -79,6 +79,16 @@ class Runs:
                 raise
             return found
 
+    def experiment_tag(self, key: str) -> str | None:
+        """The value of a tag of the experiment as it is now; None where there is none."""
+        with self._errors():
+            value = self._client.get_experiment(self.experiment_id).tags.get(key)
+            return None if value is None else str(value)
+
+    def tag_experiment(self, key: str, value: str) -> None:
+        with self._errors():
+            self._client.set_experiment_tag(self.experiment_id, key, value)
+
     def search(self, sweep_key: str) -> list[Found]:
         """All runs of a sweep that are not deleted."""
         found: list[Found] = []

@@ -33,7 +33,6 @@ class Summary:
         return new
 
     def _now(self) -> dict[str, float]:
-        """Seconds of a GPU where trials have one to themselves, or a part of one."""
         cost = self._cost
         counts = {f"trials_{state}": float(count) for state, count in self._states.items()}
         return counts | {

@@ -44,11 +44,14 @@ class Synced:
     """Where the winner's network is in the model registry."""
     unregistered: str | None = None
     """Why it is not there, though it should be."""
+    views: int = 0
+    """Whether the view that links open was written anew."""
 
     @property
     def repairs(self) -> int:
         """How many things were wrong."""
-        return self.missing_runs + self.wrong_runs + self.duplicates + self.missing_points + self.updated + self.models
+        rest = self.duplicates + self.missing_points + self.updated + self.models + self.views
+        return self.missing_runs + self.wrong_runs + rest
 
 
 def sync(ledger: Ledger, name: str, tracking_uri: str, artifacts: Path | None = None, files: TrialFiles | None = None) -> Synced:
@@ -89,7 +92,7 @@ class _Sync:
             self._compare(of, expected.get(of, []))
         projector.write()
         self._register()
-        self.result.duplicates = projector.deleted
+        self.result.duplicates, self.result.views = projector.deleted, projector.views
         self.result.experiment_id, self.result.run_id = projector.runs.experiment_id or "", projector.run_id or ""
         return self.result
 
@@ -145,12 +148,10 @@ class _Sync:
     def _complete(self, of: Of, found: Found, wanted: Wanted, missing: list[Point]) -> None:
         projector, result = self.projector, self.result
         lost = self._lost_artifacts(of, found)
-        if lost or (of is None and (projector.new_report() is not None or projector.new_documents())):
+        if lost:
             projector.found[of] = found = replace(found, tags={k: v for k, v in found.tags.items() if k not in lost})
-            result.updated += 1
-            projector.pending[of] = []
-        lacks = (missing_tags(found, wanted), wanted.params.keys() - found.params.keys(), missing_inputs(found, wanted))
-        is_wrong = any(lacks) or has_other_status(found, wanted)
+        lacks = (lost, missing_tags(found, wanted), wanted.params.keys() - found.params.keys(), missing_inputs(found, wanted))
+        is_wrong = any(lacks) or has_other_status(found, wanted) or (of is None and projector.has_new_files())
         result.updated += is_wrong
         result.missing_points += len(missing)
         if missing or is_wrong:

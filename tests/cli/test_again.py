@@ -33,7 +33,7 @@ def test_run_ends_with_the_winner(chosen):
 def test_best_status_and_show_tell_of_it(chosen, hp):
     winner = chosen.ran.json["winner"]
     best = hp("best", "small", "--home", chosen.home, "--json").json
-    assert list(best) == ["sweep", "state", "best", "baseline", "winner"]
+    assert list(best) == ["sweep", "state", "best", "baseline", "winner", "mlflow"]
     assert best["winner"] == winner
     assert f"winner: trial {winner['trial']}, val_accuracy" in hp("best", "small", "--home", chosen.home).out
     status = hp("status", "small", "--home", chosen.home, "--json").json

@@ -53,7 +53,7 @@ def test_ui_serves_this_home_and_leaves_no_server_behind(processes, finished, ho
     try:
         told = json.loads(process.stdout.readline())
         assert told["url"].startswith("http://127.0.0.1:")
-        assert told["url"].endswith("/runs?workflowType=machine_learning")
+        assert told["url"].partition("/#/")[2] == finished.ran.json["mlflow"]["link"].partition("/#/")[2]
         with urllib.request.urlopen(told["url"].split("#")[0], timeout=20) as answer:
             assert b"MLflow" in answer.read()
     finally:

@@ -43,6 +43,16 @@ def trial(sweep: Sweep, rng: random.Random, end: TrialState | None) -> None:
         sweep.add(Ended(number, 1, end))
 
 
+def drawn(sweep: Sweep, width: int = 80) -> str:
+    """The live display, as a terminal has it."""
+    display = LiveDisplay(Session(Settings()), sweep, "[red]x", ["learning_rate", "name"])  # type: ignore[arg-type]
+    display.progress.update(1.0)
+    console = Console(width=width, markup=False, emoji=False, highlight=False, no_color=True)
+    with console.capture() as capture:
+        console.print(display.picture(2.0))
+    return capture.get()
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_followed_step_by_step_or_looked_at_once_it_is_the_same(seed: int):
     rng, sweep = random.Random(seed), Sweep()
@@ -89,23 +99,43 @@ def test_a_budget_in_time_is_known_to_the_second():
     assert progress.fraction(15.0) == pytest.approx(0.25)
 
 
+def test_when_the_budget_is_spent_it_is_the_re_tests_that_are_counted():
+    rng, sweep = random.Random(0), Sweep(rules=Rules(seed=0, max_steps=STEPS, trials=2))
+    sweep.add(SweepOpened("me"))
+    progress = Progress(sweep)  # type: ignore[arg-type]
+    for _ in range(2):
+        trial(sweep, rng, TrialState.COMPLETED)
+    progress.update(1.0)
+    assert (progress.retests, progress.fraction(1.0)) == (None, 1.0)
+    sweep.add(*(TrialCreated(number, TrialKind.RETEST, {}, 0, STEPS, parent=1) for number in (2, 3)))
+    progress.update(2.0)
+    assert (progress.retests, progress.fraction(2.0)) == ((0, 2), 0.0)
+    sweep.add(Assigned(2, 1, "p", STEPS), Begun(2, 1, "w", 0), *(Reported(2, 1, step, {"loss": 0.1}, 0.1) for step in range(1, STEPS + 1)))
+    progress.update(4.0)
+    assert (progress.retests, progress.fraction(4.0)) == ((0, 2), 0.5)
+    assert progress.left_s(4.0) == pytest.approx(2.0), "half of them took two seconds"
+    sweep.add(Ended(2, 1, TrialState.COMPLETED))
+    progress.update(5.0)
+    assert (progress.trials, progress.retests, progress.fraction(5.0)) == (2, (1, 2), 0.5)
+    assert "1/2 re-tests" in drawn(sweep)
+    sweep.add(Assigned(3, 1, "p", STEPS), Begun(3, 1, "w", 0), Ended(3, 1, TrialState.FAILED))
+    progress.update(6.0)
+    assert (progress.retests, progress.fraction(6.0)) == (None, 1.0)
+
+
 @pytest.mark.parametrize("width", [60, 80, 200])
 def test_the_picture_fits_and_shows_names_as_they_are(width: int):
     rng, sweep = random.Random(1), Sweep()
     sweep.add(SweepOpened("me"))
     for i in range(12):
         trial(sweep, rng, TrialState.COMPLETED if i < 10 else None)
-    display = LiveDisplay(Session(Settings()), sweep, "[red]x", ["learning_rate", "name"])  # type: ignore[arg-type]
-    display.progress.update(1.0)
-    console = Console(width=width, markup=False, emoji=False, highlight=False, no_color=True)
-    with console.capture() as capture:
-        console.print(display.picture(2.0))
-    lines = capture.get().splitlines()
+    picture = drawn(sweep, width)
+    lines = picture.splitlines()
     assert max(map(len, lines)) <= width
     assert len(lines) <= 16
     assert lines[0].startswith("[red]x")
     assert "10/40 trials" in lines[0]
-    assert "\x1b" not in capture.get()
+    assert "\x1b" not in picture
 
 
 def test_the_best_beside_the_baseline():

@@ -39,6 +39,15 @@ def test_status_of_one_and_of_all(look):
     assert look("status", "--json").json == look("list", "--json").json
 
 
+def test_all_of_them_give_the_link_to_its_trials_in_mlflow(look, finished):
+    link = finished.ran.json["mlflow"]["link"]
+    assert link.startswith("http://127.0.0.1:5000/#/experiments/1/runs?workflowType=machine_learning&viewStateShareKey=hpsearch")
+    for command in ("status", "best"):
+        assert f"in MLflow  {link}" in look(command, "small").out.splitlines()
+        assert look(command, "small", "--json").json["mlflow"] == finished.ran.json["mlflow"]
+    assert look("list", "--json").json["sweeps"][0]["mlflow"] == finished.ran.json["mlflow"]
+
+
 def test_show_json_is_what_the_design_says(look):
     shown = look("show", "small", "--json").json
     assert list(shown) == ["sweep", "trials"]
@@ -56,10 +65,44 @@ def test_show_is_a_table_with_a_line_a_trial(look):
     out = look("show", "small").out
     assert "small is completed" in out
     lines = out.splitlines()
-    header = next(i for i, line in enumerate(lines) if line.startswith("trial"))
-    assert lines[header].split() == ["trial", "kind", "state", "epoch", "val_accuracy", "time", "parameters"]
+    header = next(i for i, line in enumerate(lines) if line.startswith("trial "))
+    assert lines[header].split() == ["trial", "kind", "state", "epoch", "val_accuracy", "curve", "time", "parameters"]
     assert len(lines) - header - 1 == 4
     assert "lr=0.01 opti=adamw" in lines[header + 1]
+
+
+def test_status_and_show_draw_the_best_so_far_and_the_states(look):
+    best, values = -math.inf, []
+    for trial in look("show", "small", "--json").json["trials"]:  # one at a time, so they ended in this order
+        best = max(best, trial["values"]["val_accuracy"])
+        values.append(best)
+    for command in ("status", "show"):
+        progress, states = (next(line for line in look(command, "small").out.splitlines() if line.startswith(w)) for w in _DRAWN)
+        blocks, *words = progress.split()[1:]
+        assert (len(blocks), blocks.index(blocks[-1])) == (4, values.index(values[-1]))
+        assert (words[0], words[-4:]) == (f"{values[0]:.4g}", [f"{values[-1]:.4g}", "over", "4", "trials"])
+        assert states.split()[:3] == ["trials", "4", "completed"]
+        assert set(states.split()[3]) == {"█"}
+
+
+_DRAWN = ("progress ", "trials ")
+
+
+def test_show_draws_the_curve_of_every_trial(look):
+    for number in range(4):
+        curve = look("show", "small", number, "--json").json["curves"]["val_accuracy"]
+        drawn = {curve[0] < curve[1]: "▁█", curve[0] > curve[1]: "█▁", curve[0] == curve[1]: "▅▅"}[True]
+        line = next(line for line in look("show", "small").out.splitlines() if line.split()[:1] == [str(number)])
+        assert drawn in line.split()
+        assert drawn in next(line for line in look("show", "small", number).out.splitlines() if line.startswith("val_accuracy")).split()
+
+
+@pytest.mark.parametrize("width", [40, 60, 80])
+@pytest.mark.parametrize("command", [["list"], ["status", "small"], ["show", "small"], ["show", "small", 1], ["best", "small"]])
+def test_what_is_shown_fits_the_terminal(look, monkeypatch, command, width):
+    monkeypatch.setenv("COLUMNS", str(width))
+    lines = [line for line in look(*command).out.splitlines() if "http://" not in line]  # a link is whole, or none
+    assert max(map(len, lines)) <= width
 
 
 def test_show_a_trial_epoch_by_epoch(look):

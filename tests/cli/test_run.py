@@ -16,14 +16,14 @@ pytestmark = pytest.mark.timeout(180)
 def test_the_json_of_a_run(finished):
     assert finished.ran.code == 0
     result = finished.ran.json
-    assert list(result) == ["sweep", "state", "trials", "best", "winner", "wall_s", "mlflow", "report", "warnings"]
+    assert list(result) == ["sweep", "state", "trials", "best", "winner", "model", "wall_s", "mlflow", "report", "warnings"]
     assert (result["sweep"], result["state"], result["trials"]) == ("small", "completed", {"completed": 4})
     assert result["report"] == str(finished.home / "reports" / "small.html")
     (best,) = result["best"]
     assert list(best) == ["trial", "values", "params"]
     assert 0 <= best["values"]["val_accuracy"] <= 1
     assert best["params"]["hidden_units"] == 8
-    assert list(result["mlflow"]) == ["tracking_uri", "experiment_id", "run_id"]
+    assert list(result["mlflow"]) == ["tracking_uri", "experiment_id", "run_id", "link"]
     assert result["mlflow"]["run_id"]
 
 

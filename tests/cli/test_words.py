@@ -4,7 +4,7 @@ import pytest
 from rich.console import Console
 
 from hpsearch.cli import words
-from hpsearch.cli.tables import narrowing, plain_table, sparkline
+from hpsearch.cli.tables import narrowing, plain_table
 from hpsearch.trial import Objective
 
 UP, DOWN = Objective("val_accuracy", "maximize"), Objective("val_loss", "minimize")
@@ -65,13 +65,6 @@ def test_numbers() -> None:
     ]  # fmt: skip
 
 
-def test_sparklines() -> None:
-    assert sparkline([0.0, 1.0, 0.5, float("nan")]) == "▁█▅ "
-    assert sparkline([2.0, 2.0]) == "▅▅"
-    assert sparkline([float("inf")]) == ""
-    assert len(sparkline(list(range(1000)))) == 40
-
-
 def test_a_narrow_terminal_takes_from_one_column_alone() -> None:
     table = plain_table("trial", "parameters", right=("trial",))
     table.add_row("17", "lr=0.1 " * 40)
@@ -82,3 +75,21 @@ def test_a_narrow_terminal_takes_from_one_column_alone() -> None:
     assert header.startswith("trial  parameters")
     assert row.startswith("   17  lr=0.1 ")
     assert row.rstrip().endswith("…")
+
+
+def test_a_still_narrower_one_does_without_columns_in_their_order() -> None:
+    table = plain_table("trial", "time", "kind", "parameters", right=("trial",))
+    table.add_row("17", "3m12s", "retest of 3", "lr=0.1 " * 40)
+
+    def titles(width: int) -> list[str]:
+        console = Console(width=width)
+        with console.capture() as capture:
+            console.print(narrowing(table, "parameters", width, ("time", "parameters", "kind")))
+        lines = capture.get().splitlines()
+        assert max(map(len, lines)) <= width
+        return lines[0].split()
+
+    assert titles(35) == ["trial", "time", "kind", "paramet…"]
+    assert titles(34) == ["trial", "kind", "parameters"]
+    assert titles(27) == ["trial", "kind"]
+    assert titles(17) == ["trial"]

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
 import secrets
-import socket
 import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 import exercises
-import psutil
 import pytest
 from bench import Bench, Steadily
+from raylets import COMMAND, Cluster, kill_tree, tree
 from whole import check_whole
 
 from hpsearch.controller import Controller
@@ -31,115 +28,19 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
 
-COMMAND = Path(sys.executable).with_name("hpsearch")
 TOTAL = [1, 3, 6, 10, 15, 21]
-
-
-class Cluster:
-    """Raylets on this machine, with a token of their own; each is a process tree that can be killed."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.token = folder / "token"
-        self.token.write_text(secrets.token_hex(32))
-        self.token.chmod(0o600)
-        self.nodes: list[subprocess.Popen[bytes]] = []
-        self.port = free_port()
-        self.address = f"{own_address()}:{self.port}"
-
-    @property
-    def environment(self) -> dict[str, str]:
-        return {
-            **{name: value for name, value in os.environ.items() if not name.startswith(("HPSEARCH_", "MLFLOW_", "RAY_"))},
-            "RAY_AUTH_MODE": "token",
-            "RAY_AUTH_TOKEN_PATH": str(self.token),
-            "RAY_USAGE_STATS_ENABLED": "0",
-            "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep),
-        }
-
-    def start(self, cpus: int = 2, gpus: int = 0) -> subprocess.Popen[bytes]:
-        """Another node; the first is the head."""
-        role = ["--address", self.address] if self.nodes else ["--head", "--port", str(self.port), "--include-dashboard=false"]
-        has = ["--num-cpus", str(cpus), "--num-gpus", str(gpus), "--object-store-memory", "100000000"]
-        words = [COMMAND.with_name("ray"), "start", "--block", *role, *has]
-        with (self.folder / f"node-{len(self.nodes)}.log").open("wb") as log:
-            node = subprocess.Popen(words, env=self.environment, stdout=log, stderr=log, start_new_session=True)
-        self.nodes.append(node)
-        deadline = time.monotonic() + 60  # two at once would choose the same ports
-        while "Ray runtime started" not in (said := Path(log.name).read_text()):
-            assert time.monotonic() < deadline, said[-2000:]
-            time.sleep(0.1)
-        return node
-
-    def stop(self) -> None:
-        for node in self.nodes:
-            kill_tree(node)
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("", 0))
-        return int(listener.getsockname()[1])
-
-
-def own_address() -> str:
-    """What Ray makes of 127.0.0.1. Ray itself is not asked: it must find the cluster's token when it is imported."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.connect(("192.0.2.1", 9))  # nothing is sent
-        except OSError:
-            return "127.0.0.1"
-        return str(probe.getsockname()[0])
-
-
-def kill_tree(process: subprocess.Popen[bytes]) -> None:
-    """SIGKILL for a node and all that runs on it."""
-    try:
-        family = tree(process)
-    except psutil.NoSuchProcess:
-        return
-    for each in family:
-        try:
-            each.kill()
-        except psutil.NoSuchProcess:
-            continue
-    process.wait()
-
-
-def tree(process: subprocess.Popen[bytes]) -> list[psutil.Process]:
-    return [*psutil.Process(process.pid).children(recursive=True), psutil.Process(process.pid)]
 
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """A head without places, and three nodes with two each."""
-    made = Cluster(tmp_path_factory.mktemp("cluster"))
-    try:
+    with Cluster(tmp_path_factory.mktemp("cluster")) as made:
         made.start(cpus=0)
         for _ in range(3):
             made.start()
-        wait_for_cpus(made, 6)
-        with pytest.MonkeyPatch.context() as patch:
-            for name in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN_PATH", "PYTHONPATH"):
-                patch.setenv(name, made.environment[name])
-            patch.setenv("RAY_ADDRESS", made.address)
+        made.wait_for_cpus(6)
+        with made.as_its_driver():
             yield made
-    finally:
-        made.stop()
-
-
-def wait_for_cpus(cluster: Cluster, cpus: int) -> None:
-    code = f"""
-import ray, time
-ray.init(log_to_driver=False, logging_level="ERROR")
-deadline = time.monotonic() + 60
-while ray.cluster_resources().get("CPU", 0) < {cpus} and time.monotonic() < deadline:
-    time.sleep(0.2)
-print(ray.cluster_resources().get("CPU"))
-"""
-    environment = {**cluster.environment, "RAY_ADDRESS": cluster.address}
-    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=120, check=False)
-    assert done.stdout.strip() == f"{float(cpus)}", done.stderr[-2000:]
 
 
 @pytest.fixture
@@ -215,7 +116,7 @@ def test_a_worker_that_is_lost_before_it_trains_costs_nothing_but_not_for_ever(b
 def test_a_node_that_is_killed_gives_its_trials_back(bench, cluster):
     """They are no failures of theirs: `retries` is 0."""
     node = cluster.start()
-    wait_for_cpus(cluster, 8)
+    cluster.wait_for_cpus(8)
 
     def kill(_: Controller) -> None:
         while len({body.trial for body in bench.bodies(Reported) if body.step >= 2}) < 8:
@@ -245,7 +146,7 @@ def test_nodes_that_are_drained_give_their_trials_back_with_all_that_they_have_t
     from hpsearch.executors import ray_cluster
 
     nodes = [cluster.start(), cluster.start()]
-    wait_for_cpus(cluster, 10)
+    cluster.wait_for_cpus(10)
     there: set[int] = set()
     left: list[int] = []
 
@@ -374,18 +275,12 @@ def trials_of_mlflow(folder: Path) -> dict[str, object]:
 
 
 def test_a_sweep_survives_its_driver_and_its_head(tmp_path):
-    cluster = Cluster(tmp_path)
-    try:
+    with Cluster(tmp_path) as cluster:
         cluster.start()
         interrupt_twice(cluster, tmp_path)
-    finally:
-        cluster.stop()
-    anew = Cluster(tmp_path)
-    try:
+    with Cluster(tmp_path) as anew:
         anew.start()
         finished(command(tmp_path, anew, "resume", "on-ray", "--address", anew.address, "--json"))
-    finally:
-        anew.stop()
     check_whole(f"sqlite:///{tmp_path}/.hpsearch/ledger.db", f"sqlite:///{tmp_path}/.hpsearch/mlflow.db", "on-ray", 24)
 
 
@@ -412,8 +307,7 @@ def interrupt_twice(cluster: Cluster, tmp_path: Path) -> None:
 
 def test_a_wrong_token_is_told_in_seconds(tmp_path):
     (tmp_path / "on-ray.yaml").write_text(SWEEP)
-    cluster = Cluster(tmp_path)
-    try:
+    with Cluster(tmp_path) as cluster:
         cluster.start()
         wrong = tmp_path / "wrong"
         wrong.write_text(secrets.token_hex(32))
@@ -421,8 +315,6 @@ def test_a_wrong_token_is_told_in_seconds(tmp_path):
         environment = {**cluster.environment, "RAY_AUTH_TOKEN_PATH": str(wrong)}
         run = [str(COMMAND), "run", "on-ray.yaml", "--address", cluster.address]
         done = subprocess.run(run, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=100, check=False)
-    finally:
-        cluster.stop()
     assert done.returncode == 3, done.stderr
     assert "does not let us in; its token must be in the file that RAY_AUTH_TOKEN_PATH names" in done.stderr
     assert cluster.token.read_text() not in done.stderr

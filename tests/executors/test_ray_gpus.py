@@ -9,7 +9,8 @@ from pathlib import Path
 import exercises
 import pytest
 from bench import TOTALS, Bench
-from test_ray import TOTAL, Cluster, ray_executor, wait_for_cpus
+from raylets import Cluster
+from test_ray import TOTAL, ray_executor
 
 from hpsearch.controller import Controller
 from hpsearch.events import Assigned, Ended
@@ -29,17 +30,11 @@ PACKED = Resources(1, GRANTS[0], packed=True)
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    made = Cluster(tmp_path_factory.mktemp("cluster"))
-    try:
+    with Cluster(tmp_path_factory.mktemp("cluster")) as made:
         made.start(cpus=8, gpus=2)
-        wait_for_cpus(made, 8)
-        with pytest.MonkeyPatch.context() as patch:
-            for name in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN_PATH", "PYTHONPATH"):
-                patch.setenv(name, made.environment[name])
-            patch.setenv("RAY_ADDRESS", made.address)
+        made.wait_for_cpus(8)
+        with made.as_its_driver():
             yield made
-    finally:
-        made.stop()
 
 
 @pytest.fixture

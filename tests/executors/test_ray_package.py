@@ -49,11 +49,12 @@ ALL = {"one.yaml", "train.py", "data/points.csv"}
 def test_everything_beside_the_file_but_secrets_and_homes(folder, monkeypatch):
     for name in (".env", ".env.local", "secrets/ray_token", "key.pem", ".git/config", ".venv/bin/python", "__pycache__/train.pyc"):
         write(folder / name)
-    for name in ("my-home/ledger.db", ".hpsearch/ledger.db", "deep/store-url", "token"):
+    for name in ("my-home/ledger.db", ".hpsearch/ledger.db", "deep/store-url", "token", "webhook-url"):
         write(folder / name)
     monkeypatch.setenv("HPSEARCH_STORE_FILE", str(folder / "deep" / "store-url"))
     monkeypatch.chdir(folder)
     monkeypatch.setenv("RAY_AUTH_TOKEN_PATH", "token")
+    monkeypatch.setenv("HPSEARCH_WEBHOOK_FILE", "webhook-url")
     assert travels(folder, folder / "my-home") == ALL
 
 

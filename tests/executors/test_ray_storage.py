@@ -7,8 +7,9 @@ import time
 from pathlib import Path
 
 import pytest
+from raylets import Cluster
 from s3_server import InBucket, S3Server
-from test_ray import Cluster, command, finished, wait_for_cpus
+from test_ray import command, finished
 
 from hpsearch import ledger as ledgers
 from hpsearch.events import Begun
@@ -43,8 +44,7 @@ def test_trials_go_on_from_s3_and_a_node_without_its_keys_is_named(s3_server: S3
     place = InBucket(s3_server)
     (tmp_path / "mine.py").write_text(FUNCTION)
     (tmp_path / "on-ray.yaml").write_text(SWEEP.format(storage=place.location))
-    cluster = Cluster(tmp_path)
-    try:
+    with Cluster(tmp_path) as cluster:
         cluster.start()
         driver = command(tmp_path, cluster, "run", "on-ray.yaml", "--address", cluster.address)
         deadline = time.monotonic() + 100
@@ -67,11 +67,9 @@ def test_trials_go_on_from_s3_and_a_node_without_its_keys_is_named(s3_server: S3
         with monkeypatch.context() as patch:
             patch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(s3_server.keys("stranger", "AKIASTRANGER00000000", "a-secret-of-nobody")))
             cluster.start()
-        wait_for_cpus(cluster, 4)
+        cluster.wait_for_cpus(4)
         refused = command(tmp_path, cluster, "run", "on-ray.yaml", "--name", "other", "--address", cluster.address)
         out, err = refused.communicate(timeout=100)
-    finally:
-        cluster.stop()
     assert refused.returncode == 3, err
     assert f"cannot read and write {place.location}/other, where checkpoints go: " in err
     assert "its s3fs, credentials and endpoint must be as here" in err

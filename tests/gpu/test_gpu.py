@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from bare_training import EXAMPLES, Family
+from channel import Channel
 
 from hpsearch.models import MODELS
 from hpsearch.training import run_assignment
@@ -19,17 +20,8 @@ CASES = [(name, kind) for name, entry in MODELS.items() for kind in entry.inputs
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no GPU here")]
 
 
-class Recorder:
-    def __init__(self, answers):
-        self.answers, self.metrics = answers, []
-
-    def report(self, report, last):
-        self.metrics.append(dict(report.metrics))
-        return self.answers.get(report.step)
-
-
 def run(folder, task, answers, checkpoint=None):
-    channel = Recorder(answers)
+    channel = Channel(answers)
     outcome = run_assignment(task, Assignment(0, 1, TrialKind.SEARCH, {}, 0, 2, checkpoint), channel, folder)
     return outcome, channel.metrics
 
@@ -49,7 +41,7 @@ def test_every_family_trains_and_goes_on_from_a_checkpoint(tmp_path, name, kind)
 def test_a_shipped_sweep_runs_there(tmp_path, name):
     words = ["run", f"search_spaces/{name}.yaml", "training.device=cuda", "training.epochs=2", "budget.trials=2", "winner.top=0", "--json"]
     done = subprocess.run(
-        [Path(sys.executable).with_name("hpsearch"), *words, "--home", tmp_path], cwd=ROOT, capture_output=True, text=True, check=False
+        [sys.executable, "-m", "hpsearch", *words, "--home", tmp_path], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout.splitlines()[-1])["trials"]["completed"] == 2

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from channel import Channel
 
 from hpsearch import ledger as ledgers
 from hpsearch.events import Assigned, Begun, Ended, Event, Measured, Sampled
@@ -103,18 +104,10 @@ class Takes:
             trial.report(step, {"loss": float(taken[0])})
 
 
-class Heard:
-    def __init__(self):
-        self.reports = []
-
-    def report(self, report, last):
-        self.reports.append(report)
-
-
 def test_a_packed_trial_keeps_to_its_part_and_tells_what_it_took(tmp_path):
     total = torch.cuda.get_device_properties(0).total_memory
     for part, size, state in ((0.25, total // 8, "completed"), (0.25, total // 3, "out_of_memory"), (1.0, total // 3, "completed")):
-        heard = Heard()
+        heard = Channel()
         assignment = Assignment(0, 1, TrialKind.SEARCH, {}, 0, 1, resources=Resources(1, part, packed=True))
         outcome = run_assignment(Takes(size), assignment, heard, tmp_path)
         assert outcome.state is TrialState(state), outcome

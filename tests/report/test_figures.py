@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -37,9 +38,9 @@ def split(trace: dict[str, Any]) -> dict[int, list[tuple[float, float]]]:
 
 
 def test_plotly_takes_every_figure(sixty: Facts) -> None:
-    plots = plots_of(sixty)
+    plots = plots_of(sixty, Path("nowhere"))
     drawn = [plot for group in plots.values() for plot in group]
-    assert [name for name, group in plots.items() if not group] == ["front"]
+    assert [name for name, group in plots.items() if not group] == ["front", "mistakes"]
     assert len({plot.key for plot in drawn}) == len(drawn)
     for plot in drawn:
         go.Figure(data=list(plot.data), layout=plot.layout)
@@ -207,7 +208,7 @@ def test_the_front_is_that_of_brute_force(after) -> None:
     assert set(trace(plot, "front")["customdata"]) == points.keys() - beaten == {0, 1, 3}
     assert set(trace(plot, "completed")["customdata"]) == beaten
     assert dict(zip(trace(plot, "front")["customdata"], trace(plot, "front")["x"], strict=True)) == {1: 0.8, 0: 0.9, 3: 0.95}
-    for group in plots_of(facts).values():
+    for group in plots_of(facts, Path("nowhere")).values():
         for drawn in group:
             go.Figure(data=list(drawn.data), layout=drawn.layout)
 

@@ -7,6 +7,7 @@ import hashlib
 import json
 import re
 import warnings
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ import sweeps
 
 from hpsearch.config.home import Home
 from hpsearch.errors import InputError
+from hpsearch.ledger.face import Projection
 from hpsearch.report import page
 from hpsearch.report.facts import Facts
 from hpsearch.trial import TrialKind, TrialState
@@ -165,7 +167,7 @@ def texts(value: Any, key: str = "") -> Any:
 
 def test_plotly_is_given_no_markup_of_users() -> None:
     facts, _ = evil(EVIL)
-    shown = [pair for group in page.plots_of(facts).values() for plot in group for pair in texts([plot.data, plot.layout])]
+    shown = [pair for group in page.plots_of(facts, Path("nowhere")).values() for plot in group for pair in texts([plot.data, plot.layout])]
     assert any("&lt;img" in text for _, text in shown)
     assert [
         (key, text) for key, text in shown if "<" in text.replace("<extra></extra>", "").replace("<extra>%{fullData.name}</extra>", "")
@@ -205,6 +207,24 @@ def test_a_file_that_cannot_be_written_is_said(home: Home, tmp_path: Path) -> No
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match=r"cannot write .*file/x.html: File exists; name another file with --output"):
         page.write_report(ledger, home, "digits", tmp_path / "file" / "x.html")
+
+
+def test_it_links_to_mlflow_where_that_is_a_server_and_shows_no_password(home: Home) -> None:
+    ledger, clock = sweeps.a_ledger()
+    sweep = sweeps.fill(ledger, clock, 2)
+    ledger.project(ledger.acquire(sweep.id, "projector", "somebody", 3600), Projection(1, "7", "run"), {})
+    assert not links_of(page.write_report(ledger, home, "digits"))
+    there = replace(home, tracking_uri="https://ada:secret@mlflow.example")
+    path = page.write_report(ledger, there, "digits")
+    start = "https://mlflow.example/#/experiments/7/runs?workflowType=machine_learning&viewStateShareKey=hpsearch"
+    (link,) = links_of(path)
+    assert link.startswith(start)
+    assert "secret" not in path.read_text()
+
+
+def links_of(path: Path) -> list[str]:
+    """Those that lead out of the page."""
+    return [a["href"] for tag, a in Parsed(path.read_text()).tags if tag == "a" and a["href"] and not a["href"].startswith("#")]
 
 
 @pytest.mark.parametrize("held", [True, False])

@@ -8,6 +8,7 @@ import textwrap
 from pathlib import Path
 
 import pytest
+from channel import Channel
 from own_code_sweeps import task_of
 
 from hpsearch.errors import ConfigError
@@ -22,20 +23,8 @@ def script(folder: Path, body: str) -> None:
     (folder / "script.py").write_text("import json, os, sys, time\nfrom pathlib import Path\n" + textwrap.dedent(body))
 
 
-class Answers:
-    """A channel that answers from a table by step, and keeps what it was told."""
-
-    def __init__(self, answers=None):
-        self.answers = answers or {}
-        self.reports = []
-
-    def report(self, report, last):
-        self.reports.append(report)
-        return self.answers.get(report.step)
-
-
 def attempt(folder, task, number=1, checkpoint=None, until=4, parameters=None, answers=None):
-    channel = Answers(answers)
+    channel = Channel(answers)
     assignment = Assignment(5, number, TrialKind.SEARCH, parameters or {"lr": 0.5}, 11, until, checkpoint, resources=Resources(cpus=1))
     outcome = run_assignment(task, assignment, channel, folder / "checkpoints", checkpoint_every_s=0.0)
     return outcome, channel.reports

@@ -3,6 +3,7 @@ import io
 import numpy as np
 import pytest
 import scipy.linalg
+from channel import Channel
 from PIL import Image
 
 from hpsearch.errors import DataError
@@ -95,15 +96,6 @@ def test_the_picture_is_there_when_patience_ends_the_training(tmp_path, train):
     assert len(list(tmp_path.rglob("samples.png"))) == 1
 
 
-class Recorder:
-    def __init__(self, answers):
-        self.answers, self.reports = answers, []
-
-    def report(self, report, last):
-        self.reports.append(dict(report.metrics))
-        return self.answers.get(report.step)
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("average", [0.0, 0.9])
 def test_interrupted_anywhere_it_is_the_same_training_bit_for_bit(tmp_path, average):
@@ -119,9 +111,9 @@ def test_interrupted_anywhere_it_is_the_same_training_bit_for_bit(tmp_path, aver
     }
 
     def run(name, answers=None, checkpoint=None):
-        channel = Recorder(answers or {})
+        channel = Channel(answers)
         outcome = run_assignment(made, Assignment(0, 1, TrialKind.SEARCH, params, 3, 4, checkpoint), channel, tmp_path / name)
-        return outcome, channel.reports
+        return outcome, channel.metrics
 
     _, whole = run("whole")
     pictures = []

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from channel import Channel
 
 from hpsearch import config
 from hpsearch.errors import ConfigError, InputError
@@ -77,22 +78,13 @@ def test_a_stronger_attack_leaves_less_and_training_against_it_more(made, train)
     assert robust(0.1, adversarial="pgd", adversarial_epsilon=0.15, adversarial_steps=3) > strong + 0.1
 
 
-class Recorder:
-    def __init__(self, answers):
-        self.answers, self.metrics = answers, []
-
-    def report(self, report, last):
-        self.metrics.append(dict(report.metrics))
-        return self.answers.get(report.step)
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("parameters", [EVERYTHING, {"adversarial": "fgsm", "adversarial_share": 1.0, "normalization": "batch"}])
 def test_interrupted_it_is_the_same_training_bit_for_bit(made, tmp_path, parameters):
     task = made()
 
     def run(name, answers, checkpoint=None):
-        channel = Recorder(answers)
+        channel = Channel(answers)
         assignment = Assignment(0, 1, TrialKind.SEARCH, parameters, 3, 4, checkpoint)
         return run_assignment(task, assignment, channel, tmp_path / name), channel.metrics
 

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from channel import Channel
 from sklearn import metrics as theirs
 
 from hpsearch.config import load
@@ -187,15 +188,6 @@ def by_hand(split, size, length):
     return np.array([row + [0] * (length - len(row)) for row in ids])
 
 
-class Recorder:
-    def __init__(self, answers):
-        self.answers, self.reports = answers, []
-
-    def report(self, report, last):
-        self.reports.append(dict(report.metrics))
-        return self.answers.get(report.step)
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("model", SMALL)
 def test_interrupted_anywhere_it_is_the_same_training_bit_for_bit(tmp_path, model):
@@ -203,9 +195,9 @@ def test_interrupted_anywhere_it_is_the_same_training_bit_for_bit(tmp_path, mode
     params = {**SMALL[model], "dropout": 0.2, "schedule": "cosine", "vocabulary_size": 20, "sequence_length": 3, "batch_size": 8}
 
     def run(name, answers=None, checkpoint=None):
-        channel = Recorder(answers or {})
+        channel = Channel(answers)
         outcome = run_assignment(made, Assignment(0, 1, TrialKind.SEARCH, params, 3, 4, checkpoint), channel, tmp_path / name)
-        return outcome, channel.reports
+        return outcome, channel.metrics
 
     _, whole = run("whole")
     assert len({report["train_loss"] for report in whole}) == 4

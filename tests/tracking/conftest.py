@@ -58,8 +58,11 @@ class Story:
         number = self.start(kind, parent)
         for step in range(1, steps + 1):
             self.report(number, step)
-        self.commit(Ended(number, 1, end, reason))
+        self.finish(number, end, reason)
         return number
+
+    def finish(self, number: int, end: TrialState = TrialState.COMPLETED, reason: str | None = None) -> None:
+        self.commit(Ended(number, 1, end, reason))
 
     def start(self, kind: TrialKind = TrialKind.SEARCH, parent: int | None = None) -> int:
         number = self.trials

@@ -9,13 +9,28 @@ from pathlib import Path
 
 import pytest
 
+from hpsearch.ledger.face import Sweep
 from hpsearch.tracking import links
+from hpsearch.tracking.view import view_key
+
+
+def sweep(name: str = "digits", created_ms: int = 1) -> Sweep:
+    return Sweep(1, name, {}, "running", None, created_ms, None, {}, 0)
 
 
 def test_links_open_the_view_of_runs() -> None:
     assert links.experiment_link("http://h:5000/", "1") == "http://h:5000/#/experiments/1/runs?workflowType=machine_learning"
-    assert links.sweep_link("https://ada:secret@h/mlflow", "1") == "https://h/mlflow/#/experiments/1/runs?workflowType=machine_learning"
-    assert links.sweep_link("sqlite:///mlflow.db", "7") == "http://127.0.0.1:5000/#/experiments/7/runs?workflowType=machine_learning"
+    assert links.runs_link("1", "a&b", charts=True).endswith("?workflowType=machine_learning&viewStateShareKey=a%26b&compareRunsMode=CHART")
+
+
+def test_a_sweeps_link_opens_its_own_view_on_its_server_or_on_this_machine() -> None:
+    key = view_key(sweep())
+    assert key.isalnum()
+    there = f"https://h/mlflow/#/experiments/1/runs?workflowType=machine_learning&viewStateShareKey={key}"
+    assert links.sweep_link("https://ada:secret@h/mlflow", "1", sweep()) == there
+    assert str(links.sweep_link("sqlite:///mlflow.db", "7", sweep())).startswith("http://127.0.0.1:5000/#/experiments/7/runs?")
+    assert links.sweep_link("sqlite:///mlflow.db", None, sweep()) is None
+    assert len({view_key(s) for s in (sweep(), sweep("wine"), sweep(created_ms=2))}) == 3
 
 
 @pytest.mark.parametrize(

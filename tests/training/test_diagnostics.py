@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from channel import Channel
 from torch import nn
 from torch.nn import functional
 
@@ -129,14 +130,6 @@ def test_units_of_images_and_of_steps_are_found_where_they_lie():
         assert units.metrics() == {"dead_units": 0.25}
 
 
-class Channel:
-    def __init__(self):
-        self.reports = []
-
-    def report(self, report, last):
-        self.reports.append(dict(report.metrics))
-
-
 LOSS = Objective("val_loss", "minimize")
 INPUTS, TARGETS = examples(ROWS, 50), torch.arange(50) % 3
 
@@ -159,7 +152,7 @@ class Toy:
 def run(folder, parameters, until=6, task=None):
     channel = Channel()
     outcome = run_assignment(task or Toy(), Assignment(0, 1, TrialKind.SEARCH, parameters, 3, until), channel, folder)
-    return outcome, channel.reports
+    return outcome, channel.metrics
 
 
 def found(outcome, reports):

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from channel import Channel
 
 from hpsearch.models.gan import GAN
 from hpsearch.models.inputs import Inputs
@@ -29,19 +30,10 @@ class Game:
         train(trial, duel, lambda model: {"distance": (model.generator(latent).mean(0) - real.mean(0)).norm()})
 
 
-class Recorder:
-    def __init__(self, answers):
-        self.answers, self.reports = answers, []
-
-    def report(self, report, last):
-        self.reports.append(dict(report.metrics))
-        return self.answers.get(report.step)
-
-
 def run(folder, params, answers=None, checkpoint=None, task=None):
-    task, channel = task or Game(), Recorder(answers or {})
+    task, channel = task or Game(), Channel(answers)
     outcome = run_assignment(task, Assignment(0, 1, TrialKind.SEARCH, params, 3, task.epochs, checkpoint), channel, folder)
-    return outcome, channel.reports
+    return outcome, channel.metrics
 
 
 @pytest.mark.slow

@@ -5,6 +5,7 @@ import itertools
 import numpy as np
 import pytest
 import torch
+from channel import Channel
 from torch.nn import functional
 
 from hpsearch.models import MODELS
@@ -56,17 +57,8 @@ class Toy:
         train(trial, Student(trial, model, Lesson(x, y, cross_entropy, self.epochs)), measure, Patience(LOSS, self.patience))
 
 
-class Recorder:
-    def __init__(self, answers=None):
-        self.answers, self.reports = answers or {}, []
-
-    def report(self, report, last):
-        self.reports.append(report)
-        return self.answers.get(report.step)
-
-
 def run(folder, params, answers=None, checkpoint=None, until=EPOCHS, task=None, seed=3, name="a", **options):
-    channel = Recorder(answers)
+    channel = Channel(answers)
     assignment = Assignment(0, 1, TrialKind.SEARCH, params, seed, until, checkpoint)
     outcome = run_assignment(task or Toy(), assignment, channel, folder / name, **options)
     return outcome, [dict(report.metrics) for report in channel.reports]

@@ -1,5 +1,6 @@
 import pytest
 import torch
+from channel import Channel
 from torch import nn
 
 from hpsearch.config import load
@@ -18,15 +19,6 @@ NEEDS = {"forecasting": ["task.horizon=2"], "anomaly_detection": ["task.data=dig
 WITH_DATA = {kind: entry for kind, entry in TASKS.items() if entry.models}
 
 
-class Recorder:
-    def __init__(self, answers=None):
-        self.answers, self.metrics = answers or {}, []
-
-    def report(self, report, last):
-        self.metrics.append(dict(report.metrics))
-        return self.answers.get(report.step)
-
-
 def prepared(kind, folder, precision, *overrides):
     entry = TASKS[kind]
     metric = entry.default_metrics[-1]
@@ -41,7 +33,7 @@ def prepared(kind, folder, precision, *overrides):
 
 
 def train(task, folder, *, parameters=None, until=2, answers=None, checkpoint=None):
-    channel = Recorder(answers)
+    channel = Channel(answers)
     assignment = Assignment(0, 1, TrialKind.SEARCH, parameters or {}, 0, until, checkpoint)
     outcome = run_assignment(task, assignment, channel, folder)
     return outcome, channel.metrics

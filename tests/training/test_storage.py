@@ -14,6 +14,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 import torch
+from channel import Channel
 from s3_server import READS, InBucket, OnDisk
 
 from hpsearch.errors import CheckpointError, InputError
@@ -204,24 +205,14 @@ class Counts:
             trial.report(step, {"total": total}, checkpoint=lambda total=total: {"total": total})
 
 
-class Answers:
-    def __init__(self, answers=None):
-        self.answers = answers or {}
-        self.reports = []
-
-    def report(self, report, last):
-        self.reports.append(report)
-        return self.answers.get(report.step)
-
-
 def assignment(checkpoint=None):
     return Assignment(3, 1, TrialKind.SEARCH, {"a": 1}, 7, 4, checkpoint)
 
 
 def test_a_trial_goes_on_from_there_and_needs_no_disk(place, tmp_path):
-    paused = run_assignment(Counts(), assignment(), Answers({2: Pause()}), place.location, folder=tmp_path / "own")
+    paused = run_assignment(Counts(), assignment(), Channel({2: Pause()}), place.location, folder=tmp_path / "own")
     assert (paused.state, paused.checkpoint.step) == (TrialState.PAUSED, 2)
-    channel = Answers()
+    channel = Channel()
     done = run_assignment(Counts(), assignment(paused.checkpoint), channel, place.location, folder=tmp_path / "own")
     assert done.state is TrialState.COMPLETED
     assert [(r.step, r.metrics["total"]) for r in channel.reports] == [(3, 6), (4, 10)]
@@ -231,7 +222,7 @@ def test_a_trial_goes_on_from_there_and_needs_no_disk(place, tmp_path):
 @pytest.mark.parametrize("answers", [{}, {2: Pause()}])
 def test_what_cannot_be_saved_costs_no_trial(tmp_path, capfd, answers):
     (tmp_path / "file").write_text("in the way")
-    channel = Answers(answers)
+    channel = Channel(answers)
     outcome = run_assignment(Counts(), assignment(), channel, tmp_path / "file" / "trial", checkpoint_every_s=0.0)
     assert outcome.state is (TrialState.PAUSED if answers else TrialState.COMPLETED)
     assert outcome.checkpoint is None

@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from channel import Channel
 
 from hpsearch.errors import InputError
 from hpsearch.training.checkpoint import CheckpointStore
@@ -9,20 +10,6 @@ from hpsearch.training.trial import Diverged, Trial
 from hpsearch.trial import Assignment, Continue, Objective, Pause, Resources, Stop, TrialKind, TrialState
 
 ACCURACY = Objective("accuracy", "maximize")
-
-
-class Answers:
-    """A channel that answers from a table by step, and keeps what it was told."""
-
-    def __init__(self, answers=None):
-        self.answers = answers or {}
-        self.reports = []
-        self.last = []
-
-    def report(self, report, last):
-        self.reports.append(report)
-        self.last.append(last)
-        return self.answers.get(report.step)
 
 
 class Clock:
@@ -40,7 +27,7 @@ def assignment(until=5, checkpoint=None, steps=(), seed=7, params=None):
 def trial(tmp_path, channel=None, objectives=(), every_s=1e9, clock=None, **given):
     return Trial(
         assignment(**given),
-        channel or Answers(),
+        channel or Channel(),
         CheckpointStore(tmp_path / "trial"),
         checkpoint_every_s=every_s,
         objectives=objectives,
@@ -57,7 +44,7 @@ def run(trial, metrics=lambda step: {"loss": 1 / step}, state=lambda: {"x": 1}):
 
 
 def test_trains_until_its_step_and_tells_the_last(tmp_path):
-    channel = Answers()
+    channel = Channel()
     assert run(trial(tmp_path, channel)) == [1, 2, 3, 4, 5]
     assert channel.last == [False] * 4 + [True]
     assert [report.metrics for report in channel.reports][1] == {"loss": 0.5}
@@ -71,19 +58,19 @@ def test_shows_the_configuration_read_only(tmp_path):
 
 
 def test_goes_on_further_when_told_so_at_its_end_or_earlier(tmp_path):
-    assert run(trial(tmp_path, Answers({2: Continue(2), 5: Continue(6)}))) == [1, 2]
-    assert run(trial(tmp_path, Answers({5: Continue(7)}))) == [1, 2, 3, 4, 5, 6, 7]
+    assert run(trial(tmp_path, Channel({2: Continue(2), 5: Continue(6)}))) == [1, 2]
+    assert run(trial(tmp_path, Channel({5: Continue(7)}))) == [1, 2, 3, 4, 5, 6, 7]
 
 
 def test_stop_ends_at_once(tmp_path):
-    made = trial(tmp_path, Answers({2: Stop("worse than the median")}))
+    made = trial(tmp_path, Channel({2: Stop("worse than the median")}))
     assert run(made) == [1, 2]
     assert (made.outcome.state, made.outcome.reason) == (TrialState.PRUNED, "worse than the median")
     assert not (tmp_path / "trial").exists()
 
 
 def test_pause_saves_the_present_step(tmp_path):
-    made = trial(tmp_path, Answers({2: Pause()}))
+    made = trial(tmp_path, Channel({2: Pause()}))
     assert run(made) == [1, 2]
     assert made.outcome.state is TrialState.PAUSED
     assert made.outcome.checkpoint.step == 2
@@ -94,26 +81,26 @@ def test_pause_saves_the_present_step(tmp_path):
 
 def test_pause_at_the_last_step_saves_once(tmp_path):
     saves = []
-    made = trial(tmp_path, Answers({5: Pause()}))
+    made = trial(tmp_path, Channel({5: Pause()}))
     run(made, state=lambda: saves.append(1) or {"x": 1})
     assert len(saves) == 1
     assert made.outcome.checkpoint.step == 5
 
 
 def test_a_checkpoint_that_was_not_loaded_is_not_gone_on_from(tmp_path):
-    made = trial(tmp_path, Answers({2: Pause()}))
+    made = trial(tmp_path, Channel({2: Pause()}))
     run(made)
     assert run(trial(tmp_path, checkpoint=made.outcome.checkpoint)) == [1, 2, 3, 4, 5]
 
 
 def test_checkpoints_at_the_given_steps_and_at_the_end_alone(tmp_path):
-    channel = Answers()
+    channel = Channel()
     run(trial(tmp_path, channel, steps=(2, 3)))
     assert [report.step for report in channel.reports if report.checkpoint] == [2, 3, 5]
 
 
 def test_checkpoints_after_so_many_seconds(tmp_path):
-    channel, clock = Answers(), Clock()
+    channel, clock = Channel(), Clock()
     made = trial(tmp_path, channel, clock=clock, every_s=10, until=12)
     for step in made.steps():
         clock.now += 3
@@ -130,7 +117,7 @@ def test_no_checkpoint_is_made_of_what_gives_none(tmp_path):
 
 def test_keeps_the_best_step_too(tmp_path):
     values = {1: 0.1, 2: 0.5, 3: 0.3, 4: 0.2, 5: 0.4}
-    channel = Answers({3: Pause()})
+    channel = Channel({3: Pause()})
     best = Objective("accuracy", "maximize", at="best")
     made = trial(tmp_path, channel, objectives=(best,))
     run(made, lambda step: {"accuracy": values[step]})
@@ -144,7 +131,7 @@ def test_keeps_the_best_step_too(tmp_path):
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
 def test_a_loss_or_objective_that_is_not_finite_diverges_after_its_report(tmp_path, value):
     for name, objectives in (("val_loss", ()), ("accuracy", (ACCURACY,))):
-        channel = Answers()
+        channel = Channel()
         made = trial(tmp_path, channel, objectives=objectives)
         with pytest.raises(Diverged, match=f"{name} is {value} at step 2"):
             run(made, lambda step, name=name: {name: value if step == 2 else 1.0})
@@ -158,7 +145,7 @@ def test_another_metric_may_be_nan(tmp_path):
 
 
 def test_finishing_early_completes_with_a_checkpoint(tmp_path):
-    channel = Answers()
+    channel = Channel()
     made = trial(tmp_path, channel)
     for step in made.steps():
         if step == 3:
@@ -169,7 +156,7 @@ def test_finishing_early_completes_with_a_checkpoint(tmp_path):
 
 
 def test_finishing_early_after_an_answer_to_stop_is_pruned(tmp_path):
-    made = trial(tmp_path, Answers({1: Stop("worse")}))
+    made = trial(tmp_path, Channel({1: Stop("worse")}))
     for step in made.steps():
         made.finish("early stopping")
         made.report(step, {"loss": 1})
@@ -191,7 +178,7 @@ def test_reports_are_checked(tmp_path):
 
 
 def test_metrics_may_be_scalar_tensors(tmp_path):
-    channel = Answers()
+    channel = Channel()
     run(trial(tmp_path, channel), lambda step: {"loss": torch.tensor(float(step), requires_grad=True)})
     assert channel.reports[-1].metrics == {"loss": 5.0}
     assert type(channel.reports[-1].metrics["loss"]) is float
@@ -201,7 +188,7 @@ def test_generators_depend_on_seed_and_name_and_are_restored(tmp_path):
     def draws(made, name):
         return torch.rand(3, generator=made.generator(name)).tolist()
 
-    first = trial(tmp_path, Answers({1: Pause()}))
+    first = trial(tmp_path, Channel({1: Pause()}))
     assert draws(first, "order") == draws(trial(tmp_path), "order")
     assert draws(first, "init") != draws(first, "order")
     assert draws(trial(tmp_path, seed=8), "init") != draws(trial(tmp_path), "init")
@@ -234,7 +221,7 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_used(tmp_path, capsys)
 
 
 def test_with_no_sound_checkpoint_it_starts_afresh(tmp_path):
-    made = trial(tmp_path, Answers({2: Pause()}))
+    made = trial(tmp_path, Channel({2: Pause()}))
     run(made)
     damage(made.outcome.checkpoint)
     resumed = trial(tmp_path, checkpoint=made.outcome.checkpoint)
@@ -245,7 +232,7 @@ def test_with_no_sound_checkpoint_it_starts_afresh(tmp_path):
 def test_falls_back_on_its_own_checkpoints_alone(tmp_path, capsys):
     """Another sweep has left a checkpoint in the folder."""
     run(trial(tmp_path, until=1, seed=99))
-    made = trial(tmp_path, Answers({2: Pause()}))
+    made = trial(tmp_path, Channel({2: Pause()}))
     run(made)
     damage(made.outcome.checkpoint)
     assert trial(tmp_path, checkpoint=made.outcome.checkpoint).load_checkpoint() is None
@@ -253,7 +240,7 @@ def test_falls_back_on_its_own_checkpoints_alone(tmp_path, capsys):
 
 
 def test_artifacts_go_to_the_trials_own_folder(tmp_path):
-    made = Trial(assignment(), Answers(), CheckpointStore(tmp_path / "checkpoints"), outputs=tmp_path / "outputs" / "trial-00003")
+    made = Trial(assignment(), Channel(), CheckpointStore(tmp_path / "checkpoints"), outputs=tmp_path / "outputs" / "trial-00003")
     made.save_artifact("samples.png", b"png")
     assert (tmp_path / "outputs" / "trial-00003" / "samples.png").read_bytes() == b"png"
     with pytest.raises(InputError, match="what the trial's own log is called"):
@@ -276,7 +263,7 @@ def test_an_outage_of_the_storage_costs_a_tenth_of_the_time(tmp_path):
             clock.now += 2
             raise OSError("out of order")
 
-    made = Trial(assignment(until=50), Answers(), Out(tmp_path / "trial"), checkpoint_every_s=0.0, clock=clock)
+    made = Trial(assignment(until=50), Channel(), Out(tmp_path / "trial"), checkpoint_every_s=0.0, clock=clock)
     for step in made.steps():
         clock.now += 1
         made.report(step, {"loss": 1}, checkpoint=lambda: {})
@@ -292,7 +279,7 @@ def packed(channel, tmp_path, **resources):
 def test_a_packed_trial_tells_its_memory_when_there_is_news_of_it(tmp_path):
     peaks = {1: 1000, 2: 1000, 3: 1040, 4: 1100, 5: 900}
     for is_packed, expected in ((True, [1000, None, None, 1100, None]), (False, [None] * 5)):
-        channel = Answers()
+        channel = Channel()
         made = packed(channel, tmp_path, packed=is_packed)
         for step in made.steps():
             made.note_memory(peaks[step], 16_000)

@@ -7,6 +7,7 @@ import sys
 import time
 
 import pytest
+from channel import Channel
 
 from hpsearch.training import run_assignment, usage
 from hpsearch.training.usage import Usage
@@ -99,14 +100,10 @@ def test_samples_come_with_reports_and_the_outcome(tmp_path, monkeypatch):
                 trial.report(step, {"loss": 1.0})
             time.sleep(0.35)
 
-    heard = []
-
-    class Channel:
-        def report(self, report, last):
-            heard.append(report)
-
+    channel = Channel()
     monkeypatch.setattr(usage.Usage.__init__, "__kwdefaults__", {"first_s": 0.3, "every_s": 0.35})
-    outcome = run_assignment(Task(), Assignment(0, 1, TrialKind.SEARCH, {}, 0, 3), Channel(), tmp_path)
+    outcome = run_assignment(Task(), Assignment(0, 1, TrialKind.SEARCH, {}, 0, 3), channel, tmp_path)
+    heard = channel.reports
     assert [len(report.samples) for report in heard] == [1, 1, 1]
     assert len(outcome.samples) == 1
     assert heard[0].samples[0].taken_ms < heard[1].samples[0].taken_ms < outcome.samples[0].taken_ms

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import time
 from collections.abc import Iterator
@@ -18,6 +19,9 @@ FLAGS = (
 )  # fmt: skip
 PATIENCE_S = 90.0
 """A busy machine may take that long; how long a page itself takes is measured apart."""
+
+KEPT = Path(os.environ.get("HPSEARCH_SCREENSHOTS") or Path(__file__).with_name("screenshots"))
+"""Where screenshots are kept, to be looked at."""
 
 
 def needed() -> tuple[str, str]:
@@ -39,6 +43,12 @@ class Browser:
         self.errors: list[str] = []
         self.asked: list[str] = []
 
+    def forget(self) -> None:
+        """What went wrong, and whom it asked, until now."""
+        self.hear()
+        self.errors.clear()
+        self.asked.clear()
+
     def look(self, width: int = 1200, *, dark: bool = False) -> None:
         """What the reader's screen and system are."""
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
@@ -50,13 +60,25 @@ class Browser:
         self.driver.get(url)
         self.wait("return document.readyState === 'complete'")
 
+    def before_each_page(self, script: str) -> None:
+        """What runs in each page before its own scripts."""
+        self.driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": script})
+
+    def press(self, selector: str) -> None:
+        """With the mouse, as people do."""
+        from selenium.webdriver.common.by import By
+
+        found = self.driver.find_element(By.CSS_SELECTOR, selector)
+        self.run("arguments[0].scrollIntoView({block: 'center', inline: 'center', behavior: 'instant'})", found)
+        found.click()
+
     def run(self, script: str, *arguments: object) -> Any:
         return self.driver.execute_script(script, *arguments)
 
-    def wait(self, script: str) -> Any:
+    def wait(self, script: str, *arguments: object) -> Any:
         """Until the script gives something; fails when it does not."""
         until = time.monotonic() + PATIENCE_S
-        while not (found := self.run(script)):
+        while not (found := self.run(script, *arguments)):
             assert time.monotonic() < until, f"in vain: {script}; {self.hear() or self.errors}"
             time.sleep(0.1)
         return found
@@ -75,13 +97,19 @@ class Browser:
         found = self.driver.execute_cdp_cmd("Performance.getMetrics", {})["metrics"]
         return float(next(metric["value"] for metric in found if metric["name"] == "ThreadTime"))
 
+    def keep(self, name: str) -> None:
+        """All of the page, as PNG, among the screenshots."""
+        KEPT.mkdir(parents=True, exist_ok=True)
+        self.picture(KEPT / f"{name}.png")
+
     def picture(self, file: Path) -> None:
         """All of the page, as PNG."""
         import base64
 
-        size = self.run("return [document.documentElement.clientWidth, document.documentElement.scrollHeight]")
-        clip = {"x": 0, "y": 0, "width": size[0], "height": size[1], "scale": 1}
-        taken = self.driver.execute_cdp_cmd("Page.captureScreenshot", {"clip": clip, "captureBeyondViewport": True})
+        width, height, seen = self.run("const e = document.documentElement; return [e.clientWidth, e.scrollHeight, innerHeight]")
+        clip = {"x": 0, "y": 0, "width": width, "height": height, "scale": 1}
+        # A page that fits into the window would be laid out anew for nothing, and be taken half drawn.
+        taken = self.driver.execute_cdp_cmd("Page.captureScreenshot", {"clip": clip, "captureBeyondViewport": height > seen})
         file.write_bytes(base64.b64decode(taken["data"]))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,9 +13,6 @@ from hpsearch.report import compare, page
 from hpsearch.report.facts import Facts
 
 pytestmark = [pytest.mark.slow, pytest.mark.ui, pytest.mark.timeout(400)]
-
-KEPT = os.environ.get("HPSEARCH_SCREENSHOTS")
-"""Where screenshots are kept, to be looked at."""
 
 READY = "return document.documentElement.dataset.ready === 'yes'"
 
@@ -31,9 +27,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 def silence(browser: Browser) -> Iterator[None]:
     """No test ends with an error in the console, or having asked anybody."""
     browser.look()
-    browser.hear()  # what came before
-    browser.errors.clear()
-    browser.asked.clear()
+    browser.forget()
     yield
     assert browser.hear() == []
     assert [url for url in browser.asked if not url.startswith(("file:", "data:", "blob:", "chrome:"))] == []
@@ -53,27 +47,12 @@ def written(folder: Path, trials: int, **changes: object) -> Path:
     return path
 
 
-def keep(browser: Browser, name: str) -> None:
-    if KEPT:
-        Path(KEPT).mkdir(parents=True, exist_ok=True)
-        browser.picture(Path(KEPT) / f"{name}.png")
-
-
 def rows(browser: Browser) -> list[list[str]]:
     return browser.run("return [...document.querySelector('#trials-table').tBodies[0].rows].map(r => [...r.cells].map(c => c.textContent))")
 
 
 def heads(browser: Browser) -> list[str]:
     return browser.run("return [...document.querySelectorAll('#trials-table th')].map(h => h.textContent)")
-
-
-def press(browser: Browser, selector: str) -> None:
-    """With the mouse, as people do."""
-    from selenium.webdriver.common.by import By
-
-    found = browser.driver.find_element(By.CSS_SELECTOR, selector)
-    browser.run("arguments[0].scrollIntoView({block: 'center', inline: 'center', behavior: 'instant'})", found)
-    found.click()
 
 
 def test_every_plot_is_drawn_without_scrolling(browser: Browser, small: Path) -> None:
@@ -90,7 +69,7 @@ def test_every_plot_is_drawn_without_scrolling(browser: Browser, small: Path) ->
     )
     assert [name for name, count in marks if not count] == []
     assert browser.run("return scrollY") == 0
-    keep(browser, "report-light")
+    browser.keep("report-light")
 
 
 def test_the_table_sorts_by_a_click_and_says_so(browser: Browser, small: Path) -> None:
@@ -98,15 +77,15 @@ def test_the_table_sorts_by_a_click_and_says_so(browser: Browser, small: Path) -
     column = heads(browser).index("val_accuracy")
     button = f"#trials-table th:nth-child({column + 1})"
     assert [row[0] for row in rows(browser)] == [str(n) for n in range(60)]
-    press(browser, f"{button} button")
+    browser.press(f"{button} button")
     down = [float(row[column]) for row in rows(browser)]
     assert down == sorted(down, reverse=True)
     assert browser.run(f"return document.querySelector('{button}').ariaSort") == "descending"
-    press(browser, f"{button} button")
+    browser.press(f"{button} button")
     assert [float(row[column]) for row in rows(browser)] == sorted(down)
     assert browser.run("return [...document.querySelectorAll('#trials-table th')].filter(h => h.ariaSort !== 'none').length") == 1
     momentum = heads(browser).index("momentum")
-    press(browser, f"#trials-table th:nth-child({momentum + 1}) button")
+    browser.press(f"#trials-table th:nth-child({momentum + 1}) button")
     values = [row[momentum] for row in rows(browser)]
     known = [float(value) for value in values if value != "–"]
     assert known == sorted(known)
@@ -189,7 +168,7 @@ def test_text_is_readable_in_light_and_dark(browser: Browser, small: Path, dark:
     assert len(inks) >= 2
     assert [ink for ink in inks if contrast(ink, card) < 4.5] == []
     if dark:
-        keep(browser, "report-dark")
+        browser.keep("report-dark")
 
 
 def test_a_phone_scrolls_down_alone(browser: Browser, small: Path) -> None:
@@ -202,7 +181,7 @@ def test_a_phone_scrolls_down_alone(browser: Browser, small: Path) -> None:
         const beyond = (e) => !e.closest('.sideways, nav, pre') && e.getBoundingClientRect().right > 391;
         return [...document.querySelectorAll('main *, header *')].filter(beyond).map(e => e.className)""")
     assert wide == []
-    keep(browser, "report-phone")
+    browser.keep("report-phone")
 
 
 def test_two_thousand_trials_open_in_three_seconds(browser: Browser, tmp_path: Path) -> None:
@@ -214,9 +193,9 @@ def test_two_thousand_trials_open_in_three_seconds(browser: Browser, tmp_path: P
     browser.open(path.as_uri())
     browser.wait(READY)
     assert len(rows(browser)) == 100
-    press(browser, "#trials-more")
+    browser.press("#trials-more")
     assert len(rows(browser)) == 2_000
-    keep(browser, "report-2000")
+    browser.keep("report-2000")
 
 
 def opened_in_s(path: Path, profile: Path) -> float:
@@ -239,7 +218,7 @@ def test_a_comparison_is_drawn(browser: Browser, tmp_path: Path) -> None:
         3,
     ]
     assert len(browser.run("return [...document.querySelectorAll('#sweeps tbody tr')].map(r => r.textContent)")) == 3
-    keep(browser, "compare")
+    browser.keep("compare")
 
 
 def test_what_users_write_is_text_in_the_browser_too(browser: Browser, tmp_path: Path) -> None:

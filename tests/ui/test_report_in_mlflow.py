@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,10 +10,9 @@ from typing import Any
 import pytest
 from browser import Browser, started
 from selenium.common.exceptions import WebDriverException
+from serving import NO_ASSISTANT, said, served
 
 pytestmark = [pytest.mark.slow, pytest.mark.ui, pytest.mark.timeout(400)]
-
-ROOT = Path(__file__).parents[2]
 
 SWEEP = """\
 name: small
@@ -34,26 +28,14 @@ resources: {executor: inline}
 """
 
 
-def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("HPSEARCH_", "MLFLOW_"))}
-    command = [sys.executable, "-m", "hpsearch", *arguments, "--json"]
-    environment["PYTHONPATH"] = str(ROOT)
-    return subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-
-
 @pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, dict[str, Any]]]:
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, dict[str, Any]]]:
     """Where the UI is, and what the run said."""
     folder = tmp_path_factory.mktemp("served")
     (folder / "small.yaml").write_text(SWEEP)
-    said, _ = start(folder, "run", "small.yaml").communicate(timeout=200)
-    server = start(folder, "ui")
-    try:
-        assert server.stdout is not None
-        yield json.loads(server.stdout.readline())["url"], json.loads(said.splitlines()[-1])
-    finally:
-        server.send_signal(signal.SIGINT)
-        server.communicate(timeout=30)
+    result = said(folder, "run", "small.yaml")
+    with served(folder) as url:
+        yield url, result
 
 
 def is_ready(browser: Browser) -> bool:
@@ -67,12 +49,13 @@ def is_ready(browser: Browser) -> bool:
         return False
 
 
-def test_the_note_links_to_it_and_its_plots_are_drawn(served: tuple[str, dict[str, Any]], tmp_path: Path) -> None:
-    url, result = served
+def test_the_note_links_to_it_and_its_plots_are_drawn(home: tuple[str, dict[str, Any]], tmp_path: Path) -> None:
+    url, result = home
     base, run = url.partition("/#/")[0], result["mlflow"]
     with started(tmp_path / "profile") as browser:
-        browser.hear()
-        browser.asked.clear()
+        browser.before_each_page(NO_ASSISTANT)
+        browser.look(width=1600)
+        browser.forget()
         browser.open(f"{base}/#/experiments/{run['experiment_id']}/runs/{run['run_id']}?workflowType=machine_learning")
         link = browser.wait("return [...document.querySelectorAll('a')].find(a => a.textContent === 'Open the report')?.href")
         browser.open("about:blank")  # else only the part after # would change, and nothing be loaded
@@ -84,6 +67,8 @@ def test_the_note_links_to_it_and_its_plots_are_drawn(served: tuple[str, dict[st
         drawn = browser.run("return [...document.querySelectorAll('.plot')].map(p => [p.id, p.querySelectorAll('.main-svg').length])")
         assert len(drawn) >= 8
         assert [name for name, drawings in drawn if not drawings] == []
+        browser.driver.switch_to.default_content()
+        browser.keep("mlflow-report")
         errors = [error for error in browser.hear() if "/ajax-api/" not in error]  # MLflow asks for a user, and has none
         assert errors == []
         assert [asked for asked in browser.asked if not asked.startswith((base, "about:", "blob:", "data:", "chrome:"))] == []

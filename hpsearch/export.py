@@ -142,7 +142,7 @@ def _text(seen: Overview, file: Path) -> str:
 
 
 def _contents(seen: Overview, trial: TrialRecord, name: str, file: Path) -> dict[str, Json]:
-    """What differs from the defaults. Constraints and conditions are met, and there is nothing left to compare with: no winner to register."""
+    """What differs from the defaults. Constraints and conditions are met; there is nothing to compare with, so no winner to register."""
     config = seen.config
     said = config.model_dump(mode="json", by_alias=True, exclude_defaults=True)
     resources = {key: value for key, value in said.get("resources", {}).items() if key != "workers"}

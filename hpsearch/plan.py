@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 from hpsearch.config import SweepConfig
 from hpsearch.config.home import Home
 from hpsearch.config.sections import BudgetConfig, DataConfig
-from hpsearch.controller import Rules
 from hpsearch.errors import ConfigError, DataError, InputError, StorageError, unknown
 from hpsearch.events import TrialCreated
 from hpsearch.executors import EXECUTORS
@@ -21,6 +20,7 @@ from hpsearch.executors.ray_local import address_to_join
 from hpsearch.models import MODELS
 from hpsearch.models.hyperparameter import Hyperparameter
 from hpsearch.packing import GRANTS
+from hpsearch.rules import Rules
 from hpsearch.search import OptunaSearch, check_search
 from hpsearch.space import Categorical, Parameter
 from hpsearch.tasks import TASKS, Labelled, Task, TaskEntry, own_code_plan

@@ -6,7 +6,8 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from hpsearch.cli.session import Session
-from hpsearch.cli.words import clean, count
+from hpsearch.cli.words import clean
+from hpsearch.words import count
 
 if TYPE_CHECKING:
     from hpsearch.tracking.sync import Synced

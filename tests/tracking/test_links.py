@@ -69,7 +69,7 @@ def test_the_command_serves_the_store(tmp_path: Path) -> None:
         links.ui_command(port), env=environment, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     ) as server:
         try:
-            for _ in range(300):
+            for _ in range(1_000):
                 try:
                     with urllib.request.urlopen(f"http://{links.HOST}:{port}/health") as answer:
                         assert answer.read() == b"OK"

@@ -121,7 +121,8 @@ class Clusters:
 
     def nearest(self, codes: NDArray[np.float64]) -> NDArray[np.intp]:
         """(examples,) of (examples, bottleneck)."""
-        found: NDArray[np.intp] = np.square(codes[:, None] - self.centers[None]).sum(2).argmin(1)
+        distances: NDArray[np.float64] = np.square(codes[:, None] - self.centers[None]).sum(2)
+        found: NDArray[np.intp] = distances.argmin(1)
         return found
 
     def to_json(self) -> dict[str, Json]:

@@ -136,8 +136,12 @@ class Reader:
         program = {"hpsearch": [sys.executable, "-m", "hpsearch"], "python": [sys.executable]}[words[0]]
         pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
         with subprocess.Popen([*program, *words[1:]], cwd=self.folder, env=self._environment(), **pipes) as process:
-            assert process.stdout is not None
-            printed = _until_link(process) if words[1] == "ui" else process.stdout.read()
+            try:
+                printed = _until_link(process) if words[1] == "ui" else process.communicate()[0]
+            except BaseException:  # the test's time is over
+                process.kill()
+                raise
+            process.wait()
         return process.returncode, printed
 
     def _call(self, words: list[str]) -> tuple[int, str]:

@@ -169,8 +169,14 @@ def test_the_printed_link_opens_the_sweeps_trials_with_the_ledgers_best_on_top(b
 
 def test_the_registered_model_shows_its_alias_and_whose_it_is(browser: Browser, home: Home) -> None:
     name = home.digits["model"]["name"]
+    assert home.digits["model"]["champion"]
     go(browser, f"{home.base}/#/models/{quote(name, safe='')}")
-    browser.wait("return document.body.textContent.includes('champion') && document.body.textContent.includes('Version 1')")
+    rows = browser.wait("""
+        const rows = [...document.querySelectorAll('[role=row]')].map(row => row.innerText.split(/\\s+/).join(' '));
+        return rows.length === 2 && rows""")
+    assert "Version 1 " in rows[1]
+    assert "@ champion" in rows[1]
+    assert f"hpsearch.value: {home.digits['winner']['mean']} " in rows[1]
     assert name in browser.run("return document.body.textContent")
     browser.keep("mlflow-model")
     go(browser, f"{home.base}/#/models/{quote(name, safe='')}/versions/1")

@@ -261,5 +261,5 @@ def test_the_registered_model_shows_its_alias(browser: Browser, home: Home) -> N
         return rows.length === 2 && rows""")
     assert f"Version {model['version']} " in rows[1]
     assert "@ champion" in rows[1]
-    assert f"hpsearch.value: {home.digits['winner']['mean']} " in rows[1]
+    assert f"hpsearch.value : {home.digits['winner']['mean']} " in rows[1]
     browser.keep("mlflow-model")

@@ -5,5 +5,5 @@ picture     events -> what MLflow should show (knows no MLflow); note: the Markd
 runs        the runs of an experiment, over MLflow's client; quiet: MLflow without telemetry, noise and waits; schema: its SQLite file
 projector   brings MLflow up to the ledger, difference by difference; sync compares everything and repairs
 process     the controller's handle on `python -m hpsearch.tracking`
-links       into MLflow's UI, and the command that serves it
+links       into MLflow's UI, and the command that serves it; view: what they open there, kept as a tag of the experiment
 """

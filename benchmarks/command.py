@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 HERE = Path(__file__).parent
@@ -45,14 +46,24 @@ def run_hpsearch(folder: Path, *words: str) -> dict[str, Any]:
 
 
 def run_sweep(
-    file: str, trials: int, home: Path, watch: Callable[[int], None] = lambda _: None, *, changes: Sequence[str] = ()
+    file: str,
+    trials: int,
+    home: Path,
+    watch: Callable[[int], None] = lambda _: None,
+    *,
+    changes: Sequence[str] = (),
+    settings: Mapping[str, str] = MappingProxyType({}),
 ) -> SweepRun:
-    """Run `benchmarks/FILE`, with `changes` (KEY=VALUE); `watch` is called with the command's pid every 50 ms while it runs."""
+    """Run `benchmarks/FILE`, with `changes` (KEY=VALUE) and `settings` by variable, such as HPSEARCH_STORE.
+
+    `watch` is called with the command's pid every 50 ms while it runs.
+    """
     script = str(Path(sys.executable).with_name("hpsearch"))
     command = [script, "run", str(HERE / file), f"budget.trials={trials}", *changes, "--home", str(home), "--json"]
     began = time.perf_counter()
     with (home.parent / "stderr").open("w+") as errors:
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True, env=environment(), cwd=home.parent)
+        variables = {**environment(), **settings}
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True, env=variables, cwd=home.parent)
         while True:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 output, _ = process.communicate(timeout=0.05)
@@ -63,14 +74,19 @@ def run_sweep(
             errors.seek(0)
             sys.exit(f"hpsearch ended with {process.returncode}:\n{errors.read()}")
     result = json.loads(output.splitlines()[-1])
-    return SweepRun(wall_s, result, *_times(home, result["sweep"]))
+    return SweepRun(wall_s, result, *_times(settings.get("HPSEARCH_STORE") or ledger_url(home), result["sweep"]))
 
 
-def _times(home: Path, name: str) -> Iterator[tuple[float, ...]]:
+def ledger_url(home: Path) -> str:
+    """Where the ledger of a home is, unless a setting says otherwise."""
+    return f"sqlite:///{home / 'ledger.db'}"
+
+
+def _times(url: str, name: str) -> Iterator[tuple[float, ...]]:
     from hpsearch import ledger
     from hpsearch.events import Begun, Ended, Reported
 
-    with contextlib.closing(ledger.open(f"sqlite:///{home / 'ledger.db'}")) as opened:
+    with contextlib.closing(ledger.open(url)) as opened:
         events = opened.events(opened.find(name).id)
     for kind in (Begun, Reported, Ended):
         yield tuple(event.at_ms / 1000 for event in events if isinstance(event.body, kind))

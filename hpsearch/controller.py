@@ -6,11 +6,10 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Literal, Protocol, TypeVar
+from dataclasses import replace
+from typing import Literal, Protocol
 
 from hpsearch import packing
-from hpsearch.errors import LeaseLost, StoreError
 from hpsearch.events import (
     Answered,
     Assigned,
@@ -27,7 +26,9 @@ from hpsearch.events import (
     TrialCreated,
 )
 from hpsearch.ledger.face import Lease, Ledger, Request
+from hpsearch.ledger.renewal import Renewal
 from hpsearch.provenance import Provenance
+from hpsearch.rules import Rules
 from hpsearch.search.history import History, TrialRecord
 from hpsearch.trial import (
     Answer,
@@ -40,7 +41,6 @@ from hpsearch.trial import (
     Place,
     Proposal,
     Report,
-    Resources,
     Resume,
     Sample,
     Start,
@@ -65,58 +65,6 @@ class Search(Protocol):
     def propose(self, history: History) -> Proposal: ...
 
     def judge(self, history: History, reported: Reported) -> Answer: ...
-
-
-_ONE_CPU = Resources()
-
-
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """What the controller needs to know of a sweep file. Budgets that are None are unlimited; times in seconds."""
-
-    seed: int
-    max_steps: int
-    trials: int | None
-    total_epochs: int | None = None
-    time_s: float | None = None
-    resources: Resources = _ONE_CPU
-    timeout_s: float | None = None
-    retries: int = 1
-
-    def are_spent(self, history: History, active_s: float) -> bool:
-        """Whether no further trial may begin, when the sweep has been run for `active_s`.
-
-        Retries, re-tests and infeasible proposals do not count; a trial's epochs count from its start.
-        """
-        searched = [t for t in history if t.kind is not TrialKind.RETEST]
-        if self.trials is not None:
-            counted = sum(t.state is not TrialState.INFEASIBLE for t in searched)
-            if counted >= self.trials:
-                return True
-        if self.total_epochs is not None:
-            promised = sum(t.step if t.state.is_terminal else t.until_step for t in searched)
-            if promised >= self.total_epochs:
-                return True
-        return self.time_is_spent(active_s)
-
-    def time_is_spent(self, active_s: float) -> bool:
-        return self.time_s is not None and active_s >= self.time_s
-
-    def extended(self, to: SweepExtended) -> Rules:
-        """These rules with the budget's totals raised; one that is unlimited stays so."""
-        return replace(
-            self,
-            trials=_raised(self.trials, to.trials),
-            total_epochs=_raised(self.total_epochs, to.total_epochs),
-            time_s=_raised(self.time_s, to.time_s),
-        )
-
-
-_Number = TypeVar("_Number", int, float)
-
-
-def _raised(limit: _Number | None, to: _Number | None) -> _Number | None:
-    return limit if limit is None or to is None else max(limit, to)
 
 
 class Controller:
@@ -152,7 +100,7 @@ class Controller:
         self._next_poll = clock()
         self._interrupt = threading.Event()
         self._interrupt_at_once = threading.Event()
-        self._renewal = _Renewal(ledger, lease)
+        self._renewal = Renewal(ledger, lease)
 
     def open(self, data_digest: str | None = None, user: str | None = None, provenance: Provenance | None = None) -> None:
         """Take over, for `user`: what the controller before us left running waits for a new attempt, or ends as its record says."""
@@ -454,36 +402,6 @@ class Controller:
     def _commit(self, *bodies: Body) -> None:
         self._renewal.check()
         self.history = self.history.apply(self._ledger.commit(self._lease, bodies))
-
-
-class _Renewal(threading.Thread):
-    """Keeps the lease alive from a thread of its own, whatever the executor's loop is busy with."""
-
-    def __init__(self, ledger: Ledger, lease: Lease) -> None:
-        super().__init__(name="hpsearch-lease", daemon=True)
-        self._ledger = ledger
-        self._lease = lease
-        self._stopped = threading.Event()
-        self._lost: LeaseLost | None = None
-
-    def run(self) -> None:
-        while not self._stopped.wait(self._lease.ttl_s / 3):
-            try:
-                self._ledger.renew(self._lease)
-            except LeaseLost as lost:
-                self._lost = lost
-                return
-            except StoreError as error:
-                log.warning("the lease could not be renewed: %s", error)  # commits are fenced: we may go on until one fails
-
-    def check(self) -> None:
-        if self._lost is not None:
-            raise self._lost
-
-    def stop(self) -> None:
-        self._stopped.set()
-        if self.is_alive():
-            self.join()
 
 
 def _ahead(history: History, bodies: Sequence[Body]) -> History:

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 from hpsearch.config import SweepConfig
 from hpsearch.config.home import Home
 from hpsearch.config.sections import BudgetConfig, DataConfig
-from hpsearch.controller import Rules
 from hpsearch.errors import ConfigError, DataError, InputError, StorageError, unknown
 from hpsearch.events import TrialCreated
 from hpsearch.executors import EXECUTORS
@@ -21,6 +20,7 @@ from hpsearch.executors.ray_local import address_to_join
 from hpsearch.models import MODELS
 from hpsearch.models.hyperparameter import Hyperparameter
 from hpsearch.packing import GRANTS
+from hpsearch.rules import Rules
 from hpsearch.search import OptunaSearch, check_search
 from hpsearch.space import Categorical, Parameter
 from hpsearch.tasks import TASKS, Labelled, Task, TaskEntry, own_code_plan
@@ -358,7 +358,9 @@ def _check_registration(config: SweepConfig, entry: TaskEntry) -> None:
                 f"is not for kind {config.task.kind}, whose own code alone knows its network; leave it out, and let the code log its model"
             )
         if not config.winner.top:
-            raise InputError("registers the winner, and with winner.top 0 there is none; set winner.top to 1 or more, or leave this out")
+            raise InputError(
+                "registers the winner, and winner.top is 0, so there is none; ask for one as in `winner: {top: 3}`, or leave this out"
+            )
         if problem := problem_of_name(name):
             raise InputError(f"{problem}, got {name!r}; choose another such as {fitting_model_name(name)!r}")
 

@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from hpsearch.controller import MAX_INFEASIBLE_RUN, Controller, Rules
+from hpsearch.controller import MAX_INFEASIBLE_RUN, Controller
 from hpsearch.errors import LeaseLost
 from hpsearch.events import Answered, Assigned, Ended, Event, Reported, Sampled, SweepExtended, TrialCreated
 from hpsearch.ledger import fold
 from hpsearch.ledger.face import Lease, Sweep
 from hpsearch.ledger.memory import MemoryLedger
+from hpsearch.rules import Rules
 from hpsearch.search.history import History
 from hpsearch.trial import (
     Answer,

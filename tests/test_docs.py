@@ -18,6 +18,7 @@ from sklearn.datasets import make_classification
 from hpsearch.cli.app import app
 from hpsearch.config import load
 from hpsearch.plan import make_plan
+from hpsearch.report import page
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -65,6 +66,12 @@ def test_the_readme_names_every_make_target() -> None:
     assert re.findall(r"`([\w-]+)`", row)[1:] == TARGETS
 
 
+def test_the_index_has_every_guide() -> None:
+    guides = {file.name for file in (ROOT / "docs").glob("*.md")} - {"README.md"}
+    named = re.findall(r"\]\(([\w-]+\.md)\)", (ROOT / "docs" / "README.md").read_text())
+    assert sorted(guides) == sorted(named)
+
+
 def test_the_readme_names_what_is_at_the_top() -> None:
     listed = subprocess.run(["git", "ls-files"], capture_output=True, text=True, cwd=ROOT, check=False)
     if listed.returncode != 0:
@@ -88,6 +95,11 @@ def anchors(text: str) -> set[str]:
     """Of a page's headings, as GitHub makes them."""
     prose = re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL)
     return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in re.findall(r"^#+ (.+)$", prose, re.MULTILINE)}
+
+
+def test_each_section_of_the_report_is_explained() -> None:
+    text = (ROOT / "docs" / "report.md").read_text().partition("## Section by section\n")[2].partition("\n## ")[0]
+    assert re.findall(r"^### (.+)$", text, re.MULTILINE) == ["The head", *page._SECTIONS.values()]
 
 
 def test_pages_that_the_code_names_are_there() -> None:

@@ -114,6 +114,9 @@ def test_delete(ledger: Ledger, tmp_path: Path):
     for folder in (home.checkpoints, home.logs, home.outputs, home.data):
         for name in ("one", "two"):
             (folder / name / "x").mkdir(parents=True)
+    home.reports.mkdir()
+    for file in (home.report_of("one"), home.export_of("one")):
+        file.touch()
     lease = ledger.acquire(ledger.find("one").id, "controller", "me", 60)
     with pytest.raises(LeaseHeld):
         manage.delete(ledger, home, "one")

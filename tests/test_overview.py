@@ -101,6 +101,18 @@ def test_attempts(seen):
     assert (second.place, second.worker, second.state, second.ended_ms) == ("worker-2", None, TrialState.RUNNING, None)
 
 
+def test_a_trial_that_is_cancelled_while_it_is_paused_ran_no_longer_for_it(seen):
+    found, ledger = seen(
+        TrialCreated(0, TrialKind.SEARCH, {}, 0, 3),
+        Assigned(0, 1, "worker-1", 3),
+        Begun(0, 1, "host:1", 0),
+        Ended(0, 1, TrialState.PAUSED),
+        Ended(0, 1, TrialState.CANCELLED, "cancelled on request"),
+    )
+    (attempt,) = overview.attempts_of(ledger, found.sweep, 0)
+    assert attempt.state is TrialState.PAUSED
+
+
 def test_reading_makes_no_ledger(tmp_path: Path):
     home = Home(tmp_path, f"sqlite:///{tmp_path}/ledger.db", "")
     with pytest.raises(InputError, match="there is no ledger at"), overview.reading(home):

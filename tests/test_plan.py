@@ -39,6 +39,13 @@ RANGE = "{min: 0.5, max: 0.9}"
         (["space.nesterov={values: [true, false]}", "space.optimizer=rmsprop"], "space.nesterov: does nothing"),
         (["objective.goal=minimize"], "objective.goal: val_accuracy is better the larger it is: the goal must be maximize, got minimize"),
         (["objective=[{metric: val_loss, goal: maximize}]"], "val_loss is better the smaller it is"),
+        (["tracking.register=m", "winner.top=0"], "registers the winner, and winner.top is 0, so there is none; ask for one"),
+        (["tracking.register=m"], "tracking.register: registers the winner, and winner.top is 0"),
+        (
+            ["winner.top=1", "tracking.register=a/b:c"],
+            "tracking.register: a registered model's name has no '/' and no ':', got 'a/b:c'; choose another",
+        ),
+        (["winner.top=1", "tracking.register=.."], "is not '.' and does not begin with '..', got '..'; choose another such as 'model'"),
     ],
 )
 def test_is_refused(tmp_path, overrides, said):
@@ -53,6 +60,7 @@ def test_is_refused(tmp_path, overrides, said):
         [f"space.momentum={RANGE}", "space.optimizer={values: [adamw, sgd]}"],
         [f"space.momentum={RANGE}", "space.optimizer=rmsprop"],
         ["space.momentum={min: 0.5, max: 0.9, when: {optimizer: sgd}}", "space.optimizer=adamw"],  # for this run only
+        ["winner.top=1", "tracking.register=digits <b>'"],
         ["space.momentum=0.9"],  # as an exported configuration may have it
     ],
 )
@@ -86,3 +94,12 @@ def test_gpus_auto_is_for_what_can_be_measured_and_moved(tmp_path):
         with pytest.raises(ConfigError) as error:
             make_plan(load(tmp_path / "own.yaml", overrides))
         assert said in str(error.value)
+
+
+@pytest.mark.parametrize("kind", ["function", "command"])
+def test_only_a_network_that_was_trained_here_is_registered(tmp_path, kind):
+    own = {"function": "task={kind: function, target: 'own.py:train'}", "command": "task={kind: command, run: python own.py}"}[kind]
+    with pytest.raises(ConfigError) as error:
+        plan(tmp_path, own, "objective.metric=loss", "objective.goal=minimize", "tracking.register=m")
+    assert "tracking.register: is not for kind " + kind in str(error.value)
+    assert "leave it out, and let the code log its model" in str(error.value)

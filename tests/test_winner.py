@@ -10,10 +10,11 @@ from statistics import fmean
 
 import pytest
 
-from hpsearch.controller import Controller, Rules
+from hpsearch.controller import Controller
 from hpsearch.events import SweepExtended, TrialCreated
 from hpsearch.ledger import fold
 from hpsearch.ledger.memory import MemoryLedger
+from hpsearch.rules import Rules
 from hpsearch.search import OptunaSearch
 from hpsearch.search.history import History
 from hpsearch.search.replay import replay

@@ -10,8 +10,9 @@ import typer
 
 from hpsearch.cli.reading import Name
 from hpsearch.cli.session import Session
-from hpsearch.cli.words import clean, count
+from hpsearch.cli.words import clean
 from hpsearch.config.home import mask
+from hpsearch.words import count
 
 if TYPE_CHECKING:
     from hpsearch.overview import Overview

@@ -9,8 +9,9 @@ import typer
 
 from hpsearch.cli.reading import Name
 from hpsearch.cli.session import Session
-from hpsearch.cli.words import clean, count
+from hpsearch.cli.words import clean
 from hpsearch.errors import InputError
+from hpsearch.words import count
 
 
 def stop(

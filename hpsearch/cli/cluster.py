@@ -8,9 +8,10 @@ import typer
 
 from hpsearch.cli.running import File, Overrides
 from hpsearch.cli.session import Session
-from hpsearch.cli.words import clean, count
+from hpsearch.cli.words import clean
 from hpsearch.config.home import names_store
 from hpsearch.errors import InputError
+from hpsearch.words import count
 
 if TYPE_CHECKING:
     from hpsearch.executors.ray_jobs import Head

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from hpsearch.cli.progress import counts
 from hpsearch.cli.watch import Watcher
-from hpsearch.cli.words import clean, count, number
+from hpsearch.cli.words import clean, number
 from hpsearch.search.history import TrialRecord
 from hpsearch.trial import TrialKind, TrialState
+from hpsearch.words import count
 
 
 class Lines(Watcher):

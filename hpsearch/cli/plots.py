@@ -10,8 +10,9 @@ from rich.measure import Measurement
 from rich.text import Text
 
 from hpsearch.cli.styles import state_text
-from hpsearch.cli.words import count, listed, number
+from hpsearch.cli.words import listed, number
 from hpsearch.trial import TrialState
+from hpsearch.words import count
 
 _HEIGHTS = "▁▂▃▄▅▆▇█"
 _LENGTHS = "▏▎▍▌▋▊▉█"

@@ -7,7 +7,8 @@ from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from hpsearch.controller import Controller, Rules
+from hpsearch.controller import Controller
+from hpsearch.rules import Rules
 from hpsearch.search.history import History, TrialRecord, best_of
 from hpsearch.trial import TrialKind, TrialState
 

@@ -9,7 +9,8 @@ import typer
 
 from hpsearch.cli.guard import INTERRUPTED
 from hpsearch.cli.session import Session
-from hpsearch.cli.words import clean, count
+from hpsearch.cli.words import clean
+from hpsearch.words import count
 
 if TYPE_CHECKING:
     from hpsearch.config import SweepConfig

@@ -12,10 +12,11 @@ from rich.text import Text
 from hpsearch.cli.session import Session
 from hpsearch.cli.styles import state_text
 from hpsearch.cli.tables import plain_table
-from hpsearch.cli.words import clean, count, duration, gain, number
+from hpsearch.cli.words import clean, duration, number
 from hpsearch.search.history import History, TrialRecord
 from hpsearch.trial import Json, Objective, TrialState
 from hpsearch.winner import Winner
+from hpsearch.words import count, gain
 
 if TYPE_CHECKING:
     from hpsearch.result import SweepResult

@@ -6,7 +6,8 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from hpsearch.cli.session import Session
-from hpsearch.cli.words import clean, count
+from hpsearch.cli.words import clean
+from hpsearch.words import count
 
 if TYPE_CHECKING:
     from hpsearch.tracking.sync import Synced
@@ -23,7 +24,7 @@ def show_synced(session: Session, name: str, synced: Synced) -> None:
             "duplicates deleted": synced.duplicates,
             "points added": synced.missing_points,
             "runs mended": synced.updated,
-            "models registered": synced.models,
+            "model registered": synced.models,
             "view written": synced.views,
         }
         told = ", ".join(f"{n} {what}" for what, n in repaired.items() if n)

@@ -1,4 +1,4 @@
-"""How numbers, times, names and comparisons are written for people."""
+"""How numbers, times, names and comparisons are written where space is dear, and text from outside is not to be trusted."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 
 from hpsearch.trial import Json, Objective
+from hpsearch.words import in_units
 
 _ANSI = re.compile(r"\x1b(\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\)?|[@-Z\\-_])")
 
@@ -35,23 +36,13 @@ def short(value: Json) -> str:
     return number(value, 3).replace(" ", "")
 
 
+_SHORT_UNITS = {"d": "d", "h": "h", "min": "m", "s": "s"}
+
+
 def duration(seconds: float) -> str:
     """`0.4s`, `41s`, `3m12s`, `2h05m`, `3d04h`."""
-    if seconds < 10:
-        return f"{max(seconds, 0.0):.1f}s"
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole}s"
-    if whole < 3600:
-        return _two(whole, 60, "m", "s")
-    if whole < 86400:
-        return _two(whole // 60, 60, "h", "m")
-    return _two(whole // 3600, 24, "d", "h")
-
-
-def _two(whole: int, base: int, large: str, small: str) -> str:
-    more, rest = divmod(whole, base)
-    return f"{more}{large}{rest:02d}{small}" if rest else f"{more}{large}"
+    (first, unit), *rest = in_units(seconds)
+    return f"{first}{_SHORT_UNITS[unit]}" + "".join(f"{n:02.0f}{_SHORT_UNITS[unit]}" for n, unit in rest)
 
 
 def clock(seconds: float) -> str:
@@ -73,23 +64,9 @@ def iso(ms: int | None) -> str | None:
     return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def count(n: int, noun: str) -> str:
-    """`1 trial`, `2 trials`."""
-    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
-
-
 def listed(counts: Mapping[str, int], separator: str = ", ") -> str:
     """`31 completed, 29 pruned`."""
     return separator.join(f"{n} {str(state).replace('_', ' ')}" for state, n in counts.items() if n)
-
-
-def gain(objective: Objective, best: float, baseline: float) -> str:
-    """`better than the baseline's 0.963 by 0.0185 (1.9 %)`."""
-    if best == baseline:
-        return f"equal to the baseline's {number(baseline)}"
-    word = "better" if objective.better(best, baseline) else "worse"
-    relative = f" ({100 * abs(best - baseline) / abs(baseline):.2g} %)" if baseline else ""
-    return f"{word} than the baseline's {number(baseline)} by {number(abs(best - baseline), 3)}{relative}"
 
 
 def gain_in_short(objective: Objective, best: float, baseline: float) -> str:

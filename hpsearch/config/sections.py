@@ -292,7 +292,10 @@ class TrackingConfig(Section):
     """What MLflow is told besides the trials."""
 
     register_as: Name | None = Field(
-        None, alias="register", description="Register the winner's model by this name.", examples=["digits-mlp"]
+        None,
+        alias="register",
+        description="Register the winner's network under this name.",
+        examples=["digits-mlp"],
     )
     tags: dict[TagKey, TagValue] = Field({}, description="Of the sweep's run.", examples=[{"team": "vision"}])
     experiment: Name | None = Field(None, description="The MLflow experiment; by default the sweep's name.", examples=["digits"])

@@ -11,11 +11,11 @@ from typing import Literal, TypeAlias
 from hpsearch.config.home import mask
 from hpsearch.events import SweepClosed
 from hpsearch.notify.slack import LONGEST, cut, literal
-from hpsearch.report.words import count, duration, number, value_text
 from hpsearch.result import values_by_metric
 from hpsearch.search.history import History, TrialRecord
 from hpsearch.trial import Json, TrialKind, TrialState
 from hpsearch.winner import choose
+from hpsearch.words import count, duration, number, value_text
 
 Event: TypeAlias = Literal["end", "failure", "best"]
 

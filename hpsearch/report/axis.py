@@ -7,10 +7,10 @@ import math
 from dataclasses import dataclass
 
 from hpsearch.report.plot import letters, titled
-from hpsearch.report.words import value_text
 from hpsearch.space import Categorical, Int, Parameter
 from hpsearch.space.values import same
 from hpsearch.trial import Json
+from hpsearch.words import value_text
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,9 @@ import numpy as np
 
 from hpsearch.report.facts import Facts
 from hpsearch.report.plot import BLUE, INK, SCALE, Plot, finite, letters, titled
-from hpsearch.report.words import count
 from hpsearch.tasks.mistakes import Confusion, Mistakes, Residuals, read
 from hpsearch.trial import Json, TrialKind, TrialState
+from hpsearch.words import count
 
 MOST_CLASSES = 40
 """In the picture: those that are confused most."""

@@ -20,10 +20,10 @@ from hpsearch.ledger.face import Ledger
 from hpsearch.report import contour, curves, front, mistakes, parameters, progress, story, table, training, workers
 from hpsearch.report.facts import Facts
 from hpsearch.report.plot import DARK, STATE_COLOURS, Plot
-from hpsearch.report.words import day, duration, number
 from hpsearch.search.importance import FEWEST_TRIALS, importance
 from hpsearch.tracking.links import server_link
 from hpsearch.trial import Json
+from hpsearch.words import day, duration, number
 
 FOLDER = Path(__file__).parent
 

@@ -8,9 +8,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from hpsearch.report.axis import Axis
 from hpsearch.report.facts import Facts
 from hpsearch.report.plot import BLUE, FAINT, GREEN, GREY, ORANGE, Plot, finite, letters, robust_range
-from hpsearch.report.words import number
 from hpsearch.search.history import TrialRecord
 from hpsearch.trial import Json, TrialState
+from hpsearch.words import number
 
 MOST_AXES = 10
 """Of parallel coordinates: more are no longer followed by the eye."""

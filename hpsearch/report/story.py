@@ -6,11 +6,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from hpsearch.report.facts import Facts
-from hpsearch.report.words import NONE, count, duration, number, share, value_text
 from hpsearch.search.history import TrialRecord
 from hpsearch.space import Categorical, Float, Int, Parameter
 from hpsearch.trial import TrialState
 from hpsearch.winner import Winner
+from hpsearch.words import NONE, count, duration, gain, number, share, value_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,25 +49,16 @@ def verdict(facts: Facts) -> Verdict:
         return Verdict(f"{reached}.", "No baseline was given, so there is nothing to say what that is worth.")
     if baseline.number == best.number:
         return Verdict(f"The baseline won: {objective.metric} {number(facts.value(best))}.", "No trial was better than it.")
-    return Verdict(f"{reached}: {_gain(facts, best, baseline)}.", _one_run(facts))
+    value, against = facts.value(best), facts.value(baseline)
+    assert value is not None
+    assert against is not None
+    return Verdict(f"{reached}: {gain(objective, value, against)}.", _one_run(facts))
 
 
 def _won(winner: Winner) -> Verdict:
     won, *gained = winner.in_words()
     who, _, tested = won.partition("; ")
     return Verdict(f"The winner is {who}.", " ".join(f"{said[0].upper()}{said[1:]}." for said in (*gained, tested) if said))
-
-
-def _gain(facts: Facts, best: TrialRecord, baseline: TrialRecord) -> str:
-    objective = facts.seen.history.objectives[0]
-    a, b = facts.value(best), facts.value(baseline)
-    assert a is not None
-    assert b is not None
-    if a == b:
-        return f"equal to the baseline's {number(b)}"
-    word = "better" if objective.better(a, b) else "worse"
-    relative = f" ({100 * abs(a - b) / abs(b):.2g} %)" if b else ""
-    return f"{word} than the baseline's {number(b)} by {abs(a - b):.3g}{relative}"
 
 
 def _one_run(facts: Facts) -> str:

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from hpsearch.overview import Attempt
 from hpsearch.report.facts import WENT_WRONG, Facts
 from hpsearch.report.plot import FAINT, STATE_COLOURS, VERMILLION, Plot, finite, letters, titled
-from hpsearch.report.words import duration
 from hpsearch.trial import Json, TrialState
+from hpsearch.words import duration
 
 _REASONS = (*WENT_WRONG, TrialState.INFEASIBLE, TrialState.CANCELLED)
 _NUMBER = re.compile(r"\d+(?:\.\d+)?(?:e[+-]?\d+)?")

@@ -117,8 +117,13 @@ class Clusters:
     def __call__(self, network: nn.Module, inputs: torch.Tensor) -> Frame:
         import pandas as pd
 
-        distances = np.square(codes_of(network, inputs)[:, None] - self.centers[None]).sum(2)
-        return pd.DataFrame({"cluster": distances.argmin(1)})
+        return pd.DataFrame({"cluster": self.nearest(codes_of(network, inputs))})
+
+    def nearest(self, codes: NDArray[np.float64]) -> NDArray[np.intp]:
+        """(examples,) of (examples, bottleneck)."""
+        distances: NDArray[np.float64] = np.square(codes[:, None] - self.centers[None]).sum(2)
+        found: NDArray[np.intp] = distances.argmin(1)
+        return found
 
     def to_json(self) -> dict[str, Json]:
         return {"kind": self.kind, "centers": self.centers.tolist()}

@@ -7,7 +7,7 @@ In, one JSON object a line:
     {"finish": true}                                          write what the ledger has, and end; the end of the input says the same
 Out:
     {"experiment_id": …, "run_id": …, "seq": …, "up_to_date": …, "error": null, "registering": null, "model": …}    after each round
-    {"registering": …}                                                              what is done while the winner's model is registered
+    {"registering": …}                                                              what is done for the model, about once a second
     {"error": …, "up_to_date": false}                                               what fails; it is tried again
     {"done": true, …}                                                               the last line
 """

@@ -7,6 +7,7 @@ import queue
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Mapping
 from typing import IO
 
@@ -16,6 +17,8 @@ from hpsearch.trial import Json
 
 _COMMAND = (sys.executable, "-P", "-W", "ignore", "-m", "hpsearch.tracking.registration")
 _TICK_S = 1.0
+_SILENT_S = 300.0
+"""After so long without a word it is given up: no single step takes that long, and MLflow's own waits are shorter."""
 
 
 def register(order: Mapping[str, Json], tick: Callable[[str], None]) -> Registered:
@@ -23,7 +26,7 @@ def register(order: Mapping[str, Json], tick: Callable[[str], None]) -> Register
 
     Args:
         order: a `registration.Order`; the process reads it from its input, as addresses may hold passwords.
-        tick: called about once a second with what is being done.
+        tick: called about once a second with what is being done, and for how long.
 
     Raises:
         TrackerError: MLflow failed, or the process ended without a word. It may be tried again.
@@ -53,16 +56,17 @@ def _last_said(lines: IO[str], tick: Callable[[str], None]) -> Mapping[str, Json
 
     threading.Thread(target=listen, daemon=True).start()
     heard: Mapping[str, Json] = {}
-    at = "starting"
-    while True:
-        tick(at)
+    at, since = "starting", time.monotonic()
+    while (silent := time.monotonic() - since) < _SILENT_S:
+        tick(f"{at} ({silent:.0f} s)")
         try:
             message = said.get(timeout=_TICK_S)
         except queue.Empty:
             continue
         if message is None:
             return heard
-        heard, at = message, message.get("at", at)
+        heard, at, since = message, message.get("at", at), time.monotonic()
+    return {"error": f"nothing was heard for {_SILENT_S:.0f} s while {at}"}
 
 
 def _result(said: Mapping[str, Json]) -> Registered:

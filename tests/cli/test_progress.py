@@ -11,8 +11,8 @@ from rich.console import Console
 from hpsearch.cli.live import LiveDisplay, best_line
 from hpsearch.cli.progress import Progress
 from hpsearch.cli.session import Session, Settings
-from hpsearch.controller import Rules
 from hpsearch.events import Assigned, Begun, Body, Ended, Event, Reported, SweepOpened, TrialCreated
+from hpsearch.rules import Rules
 from hpsearch.search.history import History
 from hpsearch.trial import Objective, TrialKind, TrialState
 

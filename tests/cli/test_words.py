@@ -32,20 +32,6 @@ def test_what_steers_a_terminal_is_taken_out_and_text_is_left() -> None:
     assert words.clean("\x1b[31mred\x1b[0m [red]x[/red] \x07\x00\u202ee\u200b \x1b]0;title\x07né\nline") == "red [red]x[/red] e né\nline"
 
 
-@pytest.mark.parametrize(
-    ("objective", "best", "baseline", "text"),
-    [
-        (UP, 0.9815, 0.963, "better than the baseline's 0.963 by 0.0185 (1.9 %)"),
-        (UP, 0.9, 0.96, "worse than the baseline's 0.96 by 0.06 (6.2 %)"),
-        (DOWN, 0.5, 1.0, "better than the baseline's 1 by 0.5 (50 %)"),
-        (DOWN, 0.5, 0.0, "worse than the baseline's 0 by 0.5"),
-        (UP, 0.5, 0.5, "equal to the baseline's 0.5"),
-    ],
-)
-def test_gain(objective: Objective, best: float, baseline: float, text: str) -> None:
-    assert words.gain(objective, best, baseline) == text
-
-
 def test_gain_in_short() -> None:
     assert words.gain_in_short(UP, 0.98, 0.963) == "0.017 better than the baseline's 0.963"
     assert words.gain_in_short(DOWN, 0.98, 0.963) == "0.017 worse than the baseline's 0.963"

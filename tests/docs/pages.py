@@ -6,12 +6,15 @@ import contextlib
 import io
 import os
 import re
+import runpy
 import shlex
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
 from hpsearch.cli import main
@@ -24,11 +27,11 @@ SUFFIXES = {"python": ".py", "yaml": ".yaml", "csv": ".csv"}
 
 _BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _FILE = re.compile(r"`([\w-]+\.\w+)`")
-_NUMBER = re.compile(r"\d[\d,]*(?:\.\d+)?(?:e[+-]\d+)?")
+_NUMBER = re.compile(r"(?:\d+[hm])*\d[\d,]*(?:\.\d+)?(?:e[+-]\d+)?")
 _FIRST_NUMBER = re.compile(r"\d|…")
 
-TRAINS = ("run", "resume", "replay")
-"""Commands of hpsearch that want a process of their own."""
+APART = ("python", "hpsearch run", "hpsearch resume", "hpsearch ui")
+"""Commands that get a process of their own; the others are called in this one, which has imported all of it already."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,15 +90,16 @@ class Reader:
 
     Args:
         skipped: first words of commands that are not run here, such as those that install.
-        more: by a command's beginning, words that are added to it, so that it is sooner done. What it prints is then held against the page
-            only as far as to each line's first number.
+        more: by a command's beginning, words that are added to it, so that it is sooner done.
         variables: of the environment, besides what is there.
+        apart: beginnings of commands that get a process of their own.
     """
 
     folder: Path
     skipped: tuple[str, ...] = ()
     more: Mapping[str, str] = field(default_factory=dict)
     variables: Mapping[str, str] = field(default_factory=dict)
+    apart: tuple[str, ...] = APART
     printed: list[str] = field(default_factory=list)
 
     def follow(self, page: str) -> None:
@@ -107,38 +111,40 @@ class Reader:
                     self.take(step)
 
     def take(self, step: Step) -> None:
-        """Runs it, and holds what it prints, and how it ends, against the page."""
+        """Runs it, and holds what it prints, and how it ends, against the page.
+
+        Of a search only how lines begin counts, up to the first number: each comes out otherwise.
+        """
         words = shlex.split(step.command)
         if words[0] in self.skipped:
             return
         added = [word for start, more in self.more.items() if step.command.startswith(start) for word in more.split()]
+        is_search = words[:2] in (["hpsearch", "run"], ["hpsearch", "resume"])
         code, printed = self._run([*words, *added])
         self.printed.append(printed)
         assert (code == 0) is not step.fails, f"$ {step.command}\nexit code {code}\n{printed}"
         assert "Traceback" not in printed
         place = 0
         for line in step.shown:
-            match = pattern(_FIRST_NUMBER.split(line)[0] if added else line).search(printed, place)
+            match = pattern(_FIRST_NUMBER.split(line)[0] if is_search else line).search(printed, place)
             assert match, f"$ {step.command}\nshows no\n{line}\nbut\n{printed}"
             place = match.end()
 
     def _run(self, words: list[str]) -> tuple[int, str]:
-        if words[0] == "hpsearch" and words[1] not in TRAINS:
-            return self._call(words[1:])
+        if not " ".join(words).startswith(self.apart):
+            return self._call(words)
         program = {"hpsearch": [sys.executable, "-m", "hpsearch"], "python": [sys.executable]}[words[0]]
-        done = subprocess.run(
-            [*program, *words[1:]],
-            cwd=self.folder,
-            env=self._environment(),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-        )
-        return done.returncode, done.stdout
+        pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+        with subprocess.Popen([*program, *words[1:]], cwd=self.folder, env=self._environment(), **pipes) as process:
+            try:
+                printed = _until_link(process) if words[1] == "ui" else process.communicate()[0]
+            except BaseException:  # the test's time is over
+                process.kill()
+                raise
+            process.wait()
+        return process.returncode, printed
 
     def _call(self, words: list[str]) -> tuple[int, str]:
-        """In this process, which need not import all of it again."""
         printed = io.StringIO()
         with (
             patch.dict(os.environ, self._environment(), clear=True),
@@ -146,13 +152,28 @@ class Reader:
             contextlib.redirect_stdout(printed),
             contextlib.redirect_stderr(printed),
         ):
-            return main(words), printed.getvalue()
+            if words[0] == "hpsearch":
+                return main(words[1:]), printed.getvalue()
+            runpy.run_path(words[1], run_name="__main__")
+            return 0, printed.getvalue()
 
     def _environment(self) -> dict[str, str]:
         """Without what would lead elsewhere than to the folder."""
         own = ("HPSEARCH_", "MLFLOW_", "RAY_")
         kept = {name: value for name, value in os.environ.items() if not name.startswith(own)}
         return {**kept, "PYTHONPATH": str(ROOT), "COLUMNS": "1000", **self.variables}
+
+
+def _until_link(process: subprocess.Popen[str]) -> str:
+    """What a server prints until it answers; the reader has seen enough then, and presses Ctrl-C."""
+    assert process.stdout is not None
+    printed = ""
+    for line in process.stdout:
+        printed += line
+        if line.startswith("http"):
+            break
+    process.send_signal(signal.SIGINT)
+    return printed
 
 
 def pattern(line: str) -> re.Pattern[str]:

@@ -61,6 +61,6 @@ def completed(yaml: YAML, block: Block, whole: Block) -> dict[str, object]:
 @pytest.mark.timeout(300)
 @of_each
 def test_it_does_what_it_says(kind: str, tmp_path: Path) -> None:
-    reader = Reader(tmp_path, more={"hpsearch run": SHORT})
+    reader = Reader(tmp_path, more={"hpsearch run": SHORT}, apart=())
     reader.follow(page(kind))
     assert any("completed after" in printed for printed in reader.printed)

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import exercises
 
-from hpsearch.controller import Controller, Rules
+from hpsearch.controller import Controller
 from hpsearch.events import Reported
 from hpsearch.executors.job import Job, Room
 from hpsearch.ledger import fold, holder
 from hpsearch.ledger.memory import MemoryLedger
+from hpsearch.rules import Rules
 from hpsearch.search.history import History
 from hpsearch.trial import Answer, Continue, Objective, Resources, Start
 

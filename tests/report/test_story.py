@@ -6,7 +6,6 @@ import pytest
 import sweeps
 
 from hpsearch.report import story
-from hpsearch.report.words import duration, number, share
 from hpsearch.trial import TrialKind, TrialState
 
 BASE = TrialKind.BASELINE
@@ -58,19 +57,6 @@ def test_tiles_and_states(sixty) -> None:
     assert tiles["time"] == ("30 s", "30 s of training")
     assert [(state, n) for state, n, _ in story.states(sixty)] == list(counts.items())
     assert sum(percent for *_, percent in story.states(sixty)) == pytest.approx(100)
-
-
-def test_how_numbers_and_times_are_written() -> None:
-    assert [number(v) for v in (None, 12480, 0.98149, 1e-5, True)] == ["–", "12,480", "0.9815", "1e-05", "True"]
-    assert [duration(s) for s in (0.04, 9.96, 59.6, 192, 7500, 273_600)] == [
-        "0.0 s",
-        "10.0 s",
-        "1 min",
-        "3 min 12 s",
-        "2 h 5 min",
-        "3 d 4 h",
-    ]
-    assert (share(1, 3), share(1, 0)) == ("33 %", "")
 
 
 def test_the_winner_of_re_tests_is_told_as_everywhere(after) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from browser import Browser, started
@@ -29,7 +30,7 @@ search: {sampler: random, scheduler: median, seed: 1}
 budget: {trials: 20}
 resources: {executor: inline}
 winner: {top: 2, seeds: 2}
-tracking: {register: digits-model}
+tracking: {register: '<b onmouseover="window.pwned=1">digits<b>'}
 """
 
 NAME = '<img src=x onerror="window.pwned=1"> [a](javascript:window.pwned=1) **b** `c`'
@@ -166,6 +167,25 @@ def test_the_printed_link_opens_the_sweeps_trials_with_the_ledgers_best_on_top(b
     browser.keep("mlflow-table")
 
 
+def test_the_registered_model_shows_its_alias_and_whose_it_is(browser: Browser, home: Home) -> None:
+    name = home.digits["model"]["name"]
+    assert home.digits["model"]["champion"]
+    go(browser, f"{home.base}/#/models/{quote(name, safe='')}")
+    rows = browser.wait("""
+        const rows = [...document.querySelectorAll('[role=row]')].map(row => row.innerText.split(/\\s+/).join(' '));
+        return rows.length === 2 && rows""")
+    assert "Version 1 " in rows[1]
+    assert "@ champion" in rows[1]
+    assert f"hpsearch.value : {home.digits['winner']['mean']} " in rows[1]
+    assert name in browser.run("return document.body.textContent")
+    browser.keep("mlflow-model")
+    go(browser, f"{home.base}/#/models/{quote(name, safe='')}/versions/1")
+    browser.wait(
+        "return document.body.textContent.includes('This network is that of re-test') && document.body.textContent.includes('Schema')"
+    )
+    browser.keep("mlflow-model-version")
+
+
 def test_the_command_that_serves_it_opens_the_sweep_that_was_begun_last(home: Home) -> None:
     assert home.printed == home.here(home.digits["mlflow"]["link"])
 
@@ -250,16 +270,3 @@ def test_what_users_write_is_text(browser: Browser, home: Home) -> None:
     assert browser.run("return document.querySelectorAll(\"a[href^='javascript:'], img[src='x']\").length") == 0
     browser.press("[data-testid='show-comment-toggle']")
     browser.keep("mlflow-hostile-note")
-
-
-def test_the_registered_model_shows_its_alias(browser: Browser, home: Home) -> None:
-    model = home.digits["model"]
-    assert model["champion"]
-    go(browser, f"{home.base}/#/models/{model['name']}?workflowType=machine_learning")
-    rows = browser.wait("""
-        const rows = [...document.querySelectorAll('[role=row]')].map(row => row.innerText.split(/\\s+/).join(' '));
-        return rows.length === 2 && rows""")
-    assert f"Version {model['version']} " in rows[1]
-    assert "@ champion" in rows[1]
-    assert f"hpsearch.value : {home.digits['winner']['mean']} " in rows[1]
-    browser.keep("mlflow-model")

@@ -1,10 +1,10 @@
-"""How numbers and times are written on the page."""
+"""How numbers, times and comparisons are written for people, wherever they are read."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from hpsearch.trial import Json
+from hpsearch.trial import Json, Objective
 
 NONE = "–"
 
@@ -27,21 +27,23 @@ def value_text(value: Json) -> str:
 
 def duration(seconds: float) -> str:
     """`0.4 s`, `41 s`, `3 min 12 s`, `2 h 5 min`, `3 d 4 h`."""
+    return " ".join(f"{n} {unit}" for n, unit in in_units(seconds))
+
+
+def in_units(seconds: float) -> list[tuple[float, str]]:
+    """The one or two units that a time is told in: `[(3, "min"), (12, "s")]`."""
     if seconds < 10:
-        return f"{max(seconds, 0.0):.1f} s"
+        return [(round(max(float(seconds), 0.0), 1), "s")]
     whole = round(seconds)
     if whole < 60:
-        return f"{whole} s"
+        return [(whole, "s")]
     if whole < 3600:
-        return _two(whole, 60, "min", "s")
-    if whole < 86_400:
-        return _two(whole // 60, 60, "h", "min")
-    return _two(whole // 3600, 24, "d", "h")
-
-
-def _two(whole: int, base: int, large: str, small: str) -> str:
-    more, rest = divmod(whole, base)
-    return f"{more} {large} {rest} {small}" if rest else f"{more} {large}"
+        parts = [(whole // 60, "min"), (whole % 60, "s")]
+    elif whole < 86_400:
+        parts = [(whole // 3600, "h"), (whole // 60 % 60, "min")]
+    else:
+        parts = [(whole // 86_400, "d"), (whole // 3600 % 24, "h")]
+    return [part for part in parts if part[0]]
 
 
 def count(n: int, noun: str) -> str:
@@ -58,3 +60,13 @@ def day(ms: int) -> str:
 def share(part: float, whole: float) -> str:
     """`31 %`; empty where there is no whole."""
     return f"{100 * part / whole:.0f} %" if whole else ""
+
+
+def gain(objective: Objective, best: float, baseline: float) -> str:
+    """`better than the baseline's 0.963 by 0.0185 (1.9 %)`."""
+    if best == baseline:
+        return f"equal to the baseline's {number(baseline)}"
+    word = "better" if objective.better(best, baseline) else "worse"
+    percent = 100 * abs(best - baseline) / abs(baseline) if baseline else None
+    relative = "" if percent is None else f" ({percent:.2g} %)" if percent < 99.5 else f" ({percent:,.0f} %)"
+    return f"{word} than the baseline's {number(baseline)} by {abs(best - baseline):.3g}{relative}"

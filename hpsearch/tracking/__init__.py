@@ -8,5 +8,5 @@ projector   brings MLflow up to the ledger, difference by difference; sync compa
 model       what is to be registered of a sweep, champion: which version is; registering: the handle on `registration`, the process that
             does it with all of MLflow; loader: what MLflow loads such a model by
 process     the controller's handle on `python -m hpsearch.tracking`
-links       into MLflow's UI, and the command that serves it
+links       into MLflow's UI, and the command that serves it; view: what they open there, kept as a tag of the experiment
 """

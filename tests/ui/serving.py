@@ -31,7 +31,10 @@ def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
 def said(folder: Path, *arguments: str, patience_s: float = 300) -> Any:
     """What a command says at its end."""
     with start(folder, *arguments) as process:
-        out, _ = process.communicate(timeout=patience_s)
+        try:
+            out, _ = process.communicate(timeout=patience_s)
+        finally:
+            process.kill()  # had it no end, it would outlive the test
     assert process.returncode == 0, arguments
     return json.loads(out.splitlines()[-1])
 

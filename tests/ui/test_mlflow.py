@@ -176,7 +176,7 @@ def test_the_registered_model_shows_its_alias_and_whose_it_is(browser: Browser, 
         return rows.length === 2 && rows""")
     assert "Version 1 " in rows[1]
     assert "@ champion" in rows[1]
-    assert f"hpsearch.value: {home.digits['winner']['mean']} " in rows[1]
+    assert f"hpsearch.value : {home.digits['winner']['mean']} " in rows[1]
     assert name in browser.run("return document.body.textContent")
     browser.keep("mlflow-model")
     go(browser, f"{home.base}/#/models/{quote(name, safe='')}/versions/1")

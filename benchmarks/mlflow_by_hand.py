@@ -109,12 +109,21 @@ class Load:
     most_steps: int = 10**9
 
 
-def _work(load: Load, experiment: str, number: int, ready: Barrier, said: SimpleQueue[dict[str, Any]]) -> None:
+def _work(load: Load, run_id: str, number: int, ready: Barrier, said: SimpleQueue[dict[str, Any]]) -> None:
+    try:
+        said.put(_worked(load, run_id, number, ready))
+    except BaseException as error:  # the others would be waited for in vain
+        ready.abort()
+        said.put({"error": f"{type(error).__name__}: {error}"})
+
+
+def _worked(load: Load, run_id: str, number: int, ready: Barrier) -> dict[str, Any]:
     import mlflow
 
     mlflow.set_tracking_uri(load.uri)
     client = mlflow.MlflowClient(load.uri)
-    logger = WAYS[load.way](client, client.create_run(experiment).info.run_id)
+    client.get_run(run_id)  # connects
+    logger = WAYS[load.way](client, run_id)
     ready.wait()
     began, stalls, failed, step = time.perf_counter(), [], 0, 0
     time.sleep(load.step_s * number / load.workers)
@@ -129,19 +138,21 @@ def _work(load: Load, experiment: str, number: int, ready: Barrier, said: Simple
             print(f"{type(error).__name__}: {error}"[:300], file=sys.stderr)
         stalls.append(time.perf_counter() - before)
     logger.flush()
-    said.put({"steps": step, "failed": failed, "began": began, "ended": time.perf_counter(), "stalls": stalls})
+    return {"steps": step, "failed": failed, "began": began, "ended": time.perf_counter(), "stalls": stalls}
 
 
-def measured(load: Load, experiment: str) -> dict[str, Any]:
+def measured(load: Load) -> dict[str, Any]:
     """What the workers came to together."""
     fork = multiprocessing.get_context("fork")
     ready, said = fork.Barrier(load.workers), fork.SimpleQueue()
-    processes = [fork.Process(target=_work, args=(load, experiment, i, ready, said)) for i in range(load.workers)]
+    processes = [fork.Process(target=_work, args=(load, run, i, ready, said)) for i, run in enumerate(_runs(load))]
     for process in processes:
         process.start()
     heard = [said.get() for _ in processes]
     for process in processes:
         process.join()
+    if errors := [h["error"] for h in heard if "error" in h]:
+        sys.exit(errors[0])
     return {
         "points": sum(h["steps"] - h["failed"] for h in heard) * len(METRICS),
         "seconds": max(h["ended"] for h in heard) - min(h["began"] for h in heard),
@@ -150,31 +161,33 @@ def measured(load: Load, experiment: str) -> dict[str, Any]:
     }
 
 
-def _experiment(uri: str) -> str:
-    """A new one, made in a process of its own: a connection must not be forked."""
+def _runs(load: Load) -> list[str]:
+    """A new run for each worker, made in a process of its own: a connection must not be forked."""
     fork = multiprocessing.get_context("fork")
-    found: SimpleQueue[str] = fork.SimpleQueue()
-    maker = fork.Process(target=_make_experiment, args=(uri, found))
+    found: SimpleQueue[list[str]] = fork.SimpleQueue()
+    maker = fork.Process(target=_make_runs, args=(load, found))
     maker.start()
     made = found.get()
     maker.join()
     return made
 
 
-def _make_experiment(uri: str, found: SimpleQueue[str]) -> None:
+def _make_runs(load: Load, found: SimpleQueue[list[str]]) -> None:
     from mlflow import MlflowClient
 
-    found.put(str(MlflowClient(uri).create_experiment(f"by-hand-{time.time_ns()}")))
+    client = MlflowClient(load.uri)
+    experiment = client.create_experiment(f"by-hand-{time.time_ns()}")
+    found.put([client.create_run(experiment).info.run_id for _ in range(load.workers)])
 
 
 def main() -> None:
     way, uri, workers, seconds = sys.argv[1], sys.argv[2], int(sys.argv[3]), float(sys.argv[4])
-    import mlflow  # noqa: F401
+    import mlflow.store.tracking.rest_store
+    import mlflow.store.tracking.sqlalchemy_store  # noqa: F401  # once, and not in each worker
 
-    experiment = _experiment(uri)
     fast = Load(way, uri, workers, seconds, most_steps=BACKLOG_STEPS if way == "asynchronous" else 10**9)
     paced = Load(way, uri, min(workers, TALKING), seconds, STEP_S)
-    print(json.dumps({"fast": measured(fast, experiment), "paced": measured(paced, experiment)}))
+    print(json.dumps({"fast": measured(fast), "paced": measured(paced)}))
 
 
 if __name__ == "__main__":

@@ -61,6 +61,6 @@ def test_a_server_that_cannot_start_is_told(tmp_path: Path) -> None:
 
 def test_quantiles_and_table() -> None:
     assert tracking._quantiles_ms([i / 1000 for i in range(100)]) == (50.0, 99.0)
-    shown = table([Measured("SQLite", "log_batch", 64_000, 9876.5, 0.5, 12.25, 3)], 64, 1000, 4.0)
+    shown = table([Measured("SQLite", "log_batch", 8, 64_000, 9876.5, 0.5, 12.25, 3)], 64, 1000, 4.0)
     assert "64 workers × 10 metrics × 1,000 steps = 640,000 points" in shown
-    assert "64,000     9,876        0.50 ms    12.25 ms   3 calls failed" in shown
+    assert "      8    64,000     9,876        0.50 ms    12.25 ms   3 calls failed" in shown

@@ -59,6 +59,7 @@ bench: setup
 	$(BIN)/python -m benchmarks.memory
 	$(BIN)/python -m benchmarks.families
 	$(BIN)/python -m benchmarks.ray
+	$(BIN)/python -m benchmarks.tracking
 
 ui: setup
 	$(BIN)/hpsearch ui

@@ -18,10 +18,14 @@ import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from benchmarks.command import environment, ledger_url, run_sweep
 from benchmarks.mlflow_by_hand import BACKLOG_STEPS, STEP_S, TALKING, WAYS
 from benchmarks.talkers import METRICS
+from hpsearch import ledger as ledgers
+from hpsearch.errors import InputError
+from hpsearch.ledger import Ledger
 
 MOST_STALL_MS = 1.0
 """Of 99 in 100 reports of hpsearch."""
@@ -111,41 +115,51 @@ def _wait_for(url: str, process: subprocess.Popen[bytes], log: Path, patience_s:
 
 
 class Projection:
-    """When which event had arrived in MLflow, as the ledger notes it."""
+    """When how much of a sweep had arrived in MLflow, as its ledger notes it; looked at four times a second."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, home: Path) -> None:
         self._url = url
+        self._is_there = home / "logs" / "tracking.log"
+        self._ledger: Ledger | None = None
+        self._next = 0.0
+        self._wanted = 0
         self.seen: list[tuple[float, int]] = []
 
     def look(self, _pid: int = 0) -> None:
         """Note it, with the time."""
-        from hpsearch import ledger
-        from hpsearch.errors import HpsearchError
-
-        if self._url.startswith("sqlite") and not Path(self._url.partition(":///")[2]).exists():
+        if time.monotonic() < self._next or not self._is_there.exists():
             return
-        with contextlib.suppress(HpsearchError), contextlib.closing(ledger.open(self._url)) as opened:
-            for sweep in opened.sweeps()[-1:]:
-                self.seen.append((time.time(), opened.projection(sweep.id).seq))
+        self._next = time.monotonic() + 0.25
+        self._ledger = self._ledger or ledgers.open(self._url)
+        with contextlib.suppress(InputError):  # it is about to be created
+            sweep = self._ledger.find("tracking")
+            self._wanted = sweep.last_seq
+            self.seen.append((time.time(), self._ledger.projection(sweep.id).seq))
 
     def complete_s(self) -> float:
-        """When the last of all had arrived, in seconds since 1970."""
-        return next(at for at, seq in self.seen if seq == self.seen[-1][1])
+        """When the last of all had arrived, in seconds since 1970; the run must be over."""
+        self._next = 0.0
+        self.look()
+        assert self._ledger is not None
+        self._ledger.close()
+        if not self.seen or self.seen[-1][1] < self._wanted:
+            sys.exit(f"MLflow has {self.seen[-1:]} of {self._wanted} events when the run is over")
+        return next(at for at, seq in self.seen if seq == self._wanted)
 
 
 def hpsearch(store: Store, workers: int, steps: int, folder: Path) -> list[Measured]:
     """Reports as fast as they can be made; then at the pace of trainings."""
     home = folder / "home"
-    projection = Projection(store.settings.get("HPSEARCH_STORE") or ledger_url(home))
+    projection = Projection(store.settings.get("HPSEARCH_STORE") or ledger_url(home), home)
     changes = [f"training.epochs={steps}", f"resources.workers={workers}"]
     run = run_sweep("tracking.yaml", workers, home, projection.look, changes=changes, settings=store.settings)
-    projection.look()
+    complete_s = projection.complete_s()
     points = len(run.reported_s) * len(METRICS)
     if points != workers * steps * len(METRICS):
         sys.exit(f"{workers * steps} reports were to be kept, and the ledger has {len(run.reported_s)}")
     began = run.begun_s[0]
     stalls = stalls_of_hpsearch(store, min(workers, TALKING), steps // 2, folder / "paced")
-    ledger_rate, mlflow_rate = points / (run.reported_s[-1] - began), points / (projection.complete_s() - began)
+    ledger_rate, mlflow_rate = points / (run.reported_s[-1] - began), points / (complete_s - began)
     return [
         Measured(store.name, "hpsearch, its ledger", points, ledger_rate, *_quantiles_ms(stalls)),
         Measured(store.name, "hpsearch, MLflow", points, mlflow_rate),
@@ -165,15 +179,20 @@ def stalls_of_hpsearch(store: Store, workers: int, steps: int, folder: Path) -> 
 
 def by_hand(store: Store, way: str, workers: int, seconds: float, folder: Path) -> Measured:
     """One of MLflow's own calls, as fast as it goes; then at the pace of trainings."""
-    uri = store.tracking_uri or f"sqlite:///{folder / 'by-hand.db'}"
+    said = logged(way, store.tracking_uri or f"sqlite:///{folder / 'by-hand.db'}", workers, seconds, folder)
+    fast, paced = said["fast"], said["paced"]
+    rate, failed = fast["points"] / fast["seconds"], fast["failed"] + paced["failed"]
+    return Measured(store.name, way, fast["points"], rate, *_quantiles_ms(paced["stalls"]), failed)
+
+
+def logged(way: str, uri: str, workers: int, seconds: float, folder: Path) -> dict[str, Any]:
+    """What benchmarks.mlflow_by_hand prints."""
     command = [sys.executable, "-m", "benchmarks.mlflow_by_hand", way, uri, str(workers), str(seconds)]
     done = subprocess.run(command, cwd=folder, env=environment(), capture_output=True, text=True, check=False)
     if done.returncode != 0:
         sys.exit(f"{' '.join(command)} ended with {done.returncode}:\n{done.stderr[-3000:]}")
-    said = json.loads(done.stdout.splitlines()[-1])
-    fast, paced = said["fast"], said["paced"]
-    rate, failed = fast["points"] / fast["seconds"], fast["failed"] + paced["failed"]
-    return Measured(store.name, way, fast["points"], rate, *_quantiles_ms(paced["stalls"]), failed)
+    said: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return said
 
 
 def _quantiles_ms(stalls: Sequence[float]) -> tuple[float, float]:

@@ -17,6 +17,7 @@ from hpsearch.overview import Overview, overview
 from hpsearch.result import table
 from hpsearch.search.history import TrialRecord
 from hpsearch.search.study import write_study
+from hpsearch.tracking.keys import EXPORT_FILE
 from hpsearch.training.s3 import is_url
 from hpsearch.trial import Json
 from hpsearch.winner import contenders
@@ -24,9 +25,6 @@ from hpsearch.winner import contenders
 _LONGEST = 190
 """Of a sweep's name, with room for what is added to it."""
 
-
-KEPT = "winner.yaml"
-"""What the file is called in MLflow."""
 
 _PLAIN: tuple[set[type], ...] = ({int}, {float}, {int, float}, {str}, {bool}, set())
 """Kinds of values that a column may have as they are."""
@@ -76,7 +74,7 @@ def keep_export(ledger: Ledger, home: Home, name: str) -> Path | None:
         return None
     path = home.export_of(name)
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(_text(seen, seen.config.directory / KEPT), "utf-8")
+    path.write_text(_text(seen, seen.config.directory / EXPORT_FILE), "utf-8")
     return path
 
 
@@ -142,7 +140,7 @@ def _text(seen: Overview, file: Path) -> str:
 
 
 def _contents(seen: Overview, trial: TrialRecord, name: str, file: Path) -> dict[str, Json]:
-    """What differs from the defaults. Constraints and conditions are met; there is nothing to compare with, so no winner to register."""
+    """What differs from the defaults. Constraints and conditions are met, and there is nothing left to compare with, or to register."""
     config = seen.config
     said = config.model_dump(mode="json", by_alias=True, exclude_defaults=True)
     resources = {key: value for key, value in said.get("resources", {}).items() if key != "workers"}

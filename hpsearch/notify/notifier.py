@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -15,6 +16,8 @@ from hpsearch.search.history import History
 
 if TYPE_CHECKING:
     from hpsearch.notify.webhook import Webhook
+
+log = logging.getLogger(__name__)
 
 LOOK_EVERY_S = 1.0
 PATIENCE_S = 6.0
@@ -49,20 +52,24 @@ class Notifier:
 
     def end(self, history: History, closed: SweepClosed) -> None:
         """The sweep has ended like this."""
-        self._post(self._news.end(history, closed))
+        self._tell(lambda: self._news.end(history, closed))
 
     def broken(self, history: History, error: Exception) -> None:
         """The run has ended with an error."""
-        self._post(self._news.broken(history, error))
+        self._tell(lambda: self._news.broken(history, error))
 
     def _follow(self, history: Callable[[], History], over: threading.Event) -> None:
         while not over.wait(LOOK_EVERY_S):
-            self._post(self._news.look(history(), time.monotonic()))
+            self._tell(lambda: self._news.look(history(), time.monotonic()))
 
-    def _post(self, messages: Iterable[Message]) -> None:
-        for message in messages:
-            assert self._webhook is not None
-            self._webhook.post(message)
+    def _tell(self, messages: Callable[[], Iterable[Message]]) -> None:
+        """Whatever goes wrong in it, the sweep and its result stand."""
+        try:
+            for message in messages():
+                assert self._webhook is not None
+                self._webhook.post(message)
+        except Exception as error:
+            log.warning("the webhook could not be told of the sweep: %s: %s", type(error).__name__, error)
 
     def __enter__(self) -> Notifier:
         return self

@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from hpsearch.training.loop import Learner, Measure
     from hpsearch.training.trial import Trial
 
+LONGEST = 100_000
+"""Steps before the test that are kept as they were given: no window is longer."""
+
 
 @dataclass
 class Forecasting(DataTask[Series]):
@@ -91,7 +94,9 @@ class Forecasting(DataTask[Series]):
             "rows": {name: len(part) for name, part in splits.items()},
         }
         columns = tuple(map(Column, raw.names, raw.types))
-        seen = make_frame([(column.name, column.type, raw.values[: cuts[1], i]) for i, column in enumerate(columns)])
+        seen = make_frame(
+            [(column.name, column.type, raw.values[max(0, cuts[1] - LONGEST) : cuts[1], i]) for i, column in enumerate(columns)]
+        )
         return Encoded(meta, *Arrays(splits, {}).parts(), Kept(Steps(columns, scale, 1).to_json(), seen), warnings)
 
     def form(self, parameters: Mapping[str, Json], kept: Json) -> Form:

@@ -5,6 +5,7 @@ A form is kept beside the network's weights as JSON, and encodes as training did
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, TypeAlias
@@ -290,6 +291,24 @@ def frame_from_json(content: Mapping[str, Json]) -> Frame:
     return make_frame([(column["name"], column["type"], column["values"]) for column in content["columns"]])
 
 
+def frame_to_arrays(frame: Frame) -> dict[str, NDArray[Any]]:
+    """The same as arrays, for long tables: what the columns are, those of numbers as they are, and others as JSON."""
+    kinds = [[str(name), column_type(frame[name])] for name in frame.columns]
+    arrays = {"columns": np.array(json.dumps(kinds))}
+    for name, kind in kinds:
+        values = _values(frame[name])
+        arrays[f"column{len(arrays)}"] = np.array(values, dtype=_DTYPES[kind]) if kind in _NUMERIC else np.array(json.dumps(values))
+    return arrays
+
+
+def frame_from_arrays(arrays: Mapping[str, NDArray[Any]]) -> Frame:
+    """What `frame_to_arrays` was given."""
+    kinds = json.loads(str(arrays["columns"]))
+    stored = [arrays[f"column{index}"] for index in range(1, len(kinds) + 1)]
+    read = [array if kind in _NUMERIC else json.loads(str(array)) for (_, kind), array in zip(kinds, stored, strict=True)]
+    return make_frame([(name, kind, values) for (name, kind), values in zip(kinds, read, strict=True)])
+
+
 def make_frame(columns: Iterable[tuple[str, str, Any]]) -> Frame:
     """Of the name, the type and the values of each column."""
     import pandas as pd
@@ -297,6 +316,7 @@ def make_frame(columns: Iterable[tuple[str, str, Any]]) -> Frame:
     return pd.DataFrame({name: pd.Series(values, dtype=_DTYPES[kind]) for name, kind, values in columns})
 
 
+_NUMERIC = ("double", "long", "boolean")
 _DTYPES = {"double": "float64", "long": "int64", "boolean": "bool", "datetime": "datetime64[ns]", "string": "object"}
 
 
@@ -318,7 +338,7 @@ def _values(column: pd.Series[Any]) -> list[Json]:
 
     kind = column_type(column)
     if kind == "double":
-        return [float(value) for value in column.to_numpy(dtype=np.float64, na_value=np.nan)]
+        return list(column.to_numpy(dtype=np.float64, na_value=np.nan).tolist())
     if kind in ("long", "boolean"):
         return list(column.tolist())
     return [None if pd.isna(value) else value.isoformat() if kind == "datetime" else str(value) for value in column]

@@ -63,20 +63,19 @@ class Kept:
 
     def save(self, path: Path) -> None:
         """Text and numbers alone."""
-        from hpsearch.tasks.forms import frame_to_json
+        from hpsearch.tasks.forms import frame_to_arrays
 
-        example = self.example if isinstance(self.example, np.ndarray) else np.array(json.dumps(frame_to_json(self.example)))
-        np.savez(path, allow_pickle=False, form=np.array(json.dumps(self.form)), example=example)
+        arrays = {"example": self.example} if isinstance(self.example, np.ndarray) else frame_to_arrays(self.example)
+        np.savez(path, allow_pickle=False, form=np.array(json.dumps(self.form)), **arrays)
 
 
 def load_kept(folder: Path) -> Kept:
     """What a trained network keeps of the data that were prepared there."""
-    from hpsearch.tasks.forms import frame_from_json
+    from hpsearch.tasks.forms import frame_from_arrays
 
     with np.load(folder / "kept.npz", allow_pickle=False) as file:
-        example = file["example"]
-        whole = example if example.dtype.kind != "U" else frame_from_json(json.loads(str(example)))
-        return Kept(json.loads(str(file["form"])), whole)
+        example = file["example"] if "example" in file else frame_from_arrays(file)
+        return Kept(json.loads(str(file["form"])), example)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from hpsearch.tracking.files import TrialFiles
-from hpsearch.tracking.keys import CONFIG, ENVIRONMENT, EXPORT, WINNER
+from hpsearch.tracking.keys import CONFIG, ENVIRONMENT, EXPORT, EXPORT_FILE, WINNER
 from hpsearch.tracking.picture import Picture
 from hpsearch.trial import Json
 from hpsearch.winner import choose, contenders
@@ -17,7 +17,7 @@ NAMES: Mapping[str, str] = {
     CONFIG: "sweep.json",
     ENVIRONMENT: "environment.json",
     WINNER: "winner.json",
-    EXPORT: "winner.yaml",
+    EXPORT: EXPORT_FILE,
 }
 """Of the artifacts, by the tag that holds the digest of what is there."""
 

@@ -7,11 +7,13 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
-from hpsearch.config.home import Home
 from hpsearch.tracking.keys import MAX_TAG, cut
 from hpsearch.training.artifacts import MAX_BYTES, MAX_FILES, NETWORK, is_plain
+
+if TYPE_CHECKING:
+    from hpsearch.config.home import Home
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,9 @@ EXPORT = "hpsearch.export"
 PARENT_RUN = "mlflow.parentRunId"
 NOTE = "mlflow.note.content"
 
+EXPORT_FILE = "winner.yaml"
+"""What the winner's sweep file is called among the artifacts of the sweep's run."""
+
 SYSTEM = "system/"
 """Begins the keys of what MLflow's UI shows among a run's system metrics."""
 

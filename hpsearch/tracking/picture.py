@@ -199,6 +199,7 @@ class Picture:
             "hpsearch.kind": "sweep",
             "hpsearch.state": self.state,
             "hpsearch.reason": cut(self._reason or "", MAX_TAG),
+            "hpsearch.budget": budget(self.sweep.config, self.history),
             "hpsearch.best_trial": ", ".join(str(t.number) for t in best[:20]),
             NOTE: cut(self._note(best), MAX_TAG),
             **({MODEL: cut(self.model.uri, MAX_TAG), MODEL_KEY: self.model.key} if self.model else {}),
@@ -244,7 +245,7 @@ def points(event: Event) -> list[Point]:
 
 
 def sweep_params(config: Mapping[str, Json]) -> dict[str, str]:
-    """What a sweep was asked, flat: `search.sampler`, `space.dropout`, …. The budget is left out: it may be raised, a parameter cannot."""
+    """What a sweep was asked, flat: `search.sampler`, `space.dropout`, …. The budget, which may be raised, is a tag."""
     flat = {
         **_flat("task", config.get("task")),
         **_flat("objective", config.get("objective")),
@@ -253,6 +254,17 @@ def sweep_params(config: Mapping[str, Json]) -> dict[str, str]:
         **{f"space.{name}": value for name, value in (config.get("space") or {}).items()},
     }
     return {fitting_name(name): param(value) for name, value in flat.items()}
+
+
+def budget(config: Mapping[str, Json], history: History) -> str:
+    """`60 trials or 1800 s`, as extended; whichever is spent first."""
+    asked, extended = config.get("budget") or {}, history.extended_to
+    limits = (
+        (asked.get("trials"), extended.trials, "trials"),
+        (asked.get("total_epochs"), extended.total_epochs, "epochs"),
+        (asked.get("time"), extended.time_s, "s"),
+    )
+    return " or ".join(f"{max(limit, longer or 0):.15g} {unit}" for limit, longer, unit in limits if limit is not None)
 
 
 def _flat(name: str, value: Json) -> dict[str, Json]:

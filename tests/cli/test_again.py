@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from hpsearch.config import load
+from hpsearch.plan import make_plan
 
 pytestmark = pytest.mark.slow
 
@@ -33,7 +34,7 @@ def test_run_ends_with_the_winner(chosen):
 def test_best_status_and_show_tell_of_it(chosen, hp):
     winner = chosen.ran.json["winner"]
     best = hp("best", "small", "--home", chosen.home, "--json").json
-    assert list(best) == ["sweep", "state", "best", "baseline", "winner", "mlflow"]
+    assert list(best) == ["sweep", "state", "best", "baseline", "winner", "model", "mlflow"]
     assert best["winner"] == winner
     assert f"winner: trial {winner['trial']}, val_accuracy" in hp("best", "small", "--home", chosen.home).out
     status = hp("status", "small", "--home", chosen.home, "--json").json
@@ -72,6 +73,16 @@ def test_export_without_re_tests_takes_the_best_and_overwrites_nothing(finished,
     assert (refused.code, "not overwritten" in refused.err) == (2, True)
     nowhere = hp("export", "small", "--home", finished.home, "-o", tmp_path / "no" / "such.yaml")
     assert (nowhere.code, "cannot write" in nowhere.err) == (2, True)
+
+
+def test_what_export_writes_registers_nothing(hp, sweep_file, tmp_path):
+    """There are no re-tests to register of."""
+    hp("run", sweep_file, "winner.top=1", "winner.seeds=1", "tracking.register=m", "tracking.tags={team: a}", "name=named")
+    hp("export", "named", "--output", tmp_path / "fixed.yaml")
+    written = (tmp_path / "fixed.yaml").read_text()
+    assert "team: a" in written
+    assert "register" not in written
+    make_plan(load(tmp_path / "fixed.yaml"))
 
 
 def test_export_needs_a_completed_trial(hp, sweep_file):

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import exercises
+import numpy as np
 import pytest
 from bench import Bench, Steadily
 from raylets import COMMAND, Cluster, kill_tree, tree
@@ -227,7 +228,7 @@ def finished(process: subprocess.Popen[str]) -> dict[str, object]:
     return result
 
 
-ONE_BY_ONE = ["budget.trials=12", "resources.workers=1", "winner={top: 1, seeds: 2}"]
+ONE_BY_ONE = ["budget.trials=12", "resources.workers=1", "winner={top: 1, seeds: 2}", "tracking.register=digits"]
 """So that a trial's end, which proposals depend on, comes before the next one's begin on either executor."""
 
 
@@ -238,10 +239,11 @@ def test_a_sweep_is_the_same_in_processes_and_on_three_nodes(cluster, tmp_path):
         folder = tmp_path / executor
         folder.mkdir()
         finished(command(folder, cluster, "run", file, *ONE_BY_ONE, "--executor", executor, *more, "--json"))
-        seen[executor] = (trials_of_ledger(folder), trials_of_mlflow(folder))
+        seen[executor] = (trials_of_ledger(folder), trials_of_mlflow(folder), networks_of(folder))
     kinds = Counter(kind for _, kind, *_ in seen["ray"][0])
     assert kinds["search"] + kinds["baseline"] == 12
     assert kinds["retest"] >= 2
+    assert len(seen["ray"][2]) == kinds["retest"]
     assert seen["ray"] == seen["process"]
 
 
@@ -256,6 +258,15 @@ def trials_of_ledger(folder: Path) -> list[object]:
         sweep = ledger.find("digits-mlp")
         history = ledgers.fold(ledger, sweep.id, SweepConfig.from_json(sweep.config).objectives)
         return [(t.number, t.kind, t.parameters, t.seed, t.state, t.reason, t.attempt, t.reports) for t in history]
+
+
+def networks_of(folder: Path) -> dict[str, dict[str, bytes]]:
+    """What re-tests have left for the model registry: each array, by trial."""
+    left = {}
+    for file in (folder / ".hpsearch" / "outputs" / "digits-mlp").glob("*/hpsearch-network.npz"):
+        with np.load(file, allow_pickle=False) as arrays:
+            left[file.parent.name] = {name: arrays[name].tobytes() for name in arrays.files}
+    return left
 
 
 def trials_of_mlflow(folder: Path) -> dict[str, object]:

@@ -16,9 +16,11 @@ from receivers import SECRET, Receiver
 
 import hpsearch
 from hpsearch.errors import ConfigError, InputError
+from hpsearch.events import SweepClosed
 from hpsearch.notify import notifier, webhook
 from hpsearch.notify.messages import Message
-from hpsearch.trial import TrialState
+from hpsearch.search.history import History
+from hpsearch.trial import Objective, TrialState
 
 ROOT = Path(__file__).parents[2]
 
@@ -107,6 +109,17 @@ def test_a_webhook_that_hangs_keeps_no_trial_and_the_end_for_a_moment(place, mon
     assert len(warnings) == 1
     assert "was not told of the end of the sweep: no answer within 0.5 s" in warnings[0]
     assert SECRET not in caplog.text
+
+
+def test_what_goes_wrong_in_telling_does_not_end_a_sweep(receiver: Receiver, monkeypatch, caplog):
+    monkeypatch.setattr(notifier, "LOOK_EVERY_S", 0.01)
+    histories = iter([History((Objective("score", "maximize"),))])  # asked for more it raises
+    with notifier.Notifier(("end",), "told", webhook.Webhook(receiver.url)) as told:
+        with told.following(lambda: next(histories)):
+            receiver.wait(lambda: bool(caplog.records))
+        told.end(History((Objective("score", "maximize"),)), SweepClosed("completed"))
+    assert receiver.events() == ["end"]
+    assert {r.getMessage() for r in caplog.records} == {"the webhook could not be told of the sweep: StopIteration: "}
 
 
 @pytest.mark.slow

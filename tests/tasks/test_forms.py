@@ -12,7 +12,20 @@ from hpsearch.errors import DataError, InputError
 from hpsearch.models.inputs import Inputs
 from hpsearch.tasks import prepared, tables
 from hpsearch.tasks.classification import Classification
-from hpsearch.tasks.forms import FORMS, Array, Column, Columns, Draws, Steps, Words, column_type, frame_from_json, frame_to_json
+from hpsearch.tasks.forms import (
+    FORMS,
+    Array,
+    Column,
+    Columns,
+    Draws,
+    Steps,
+    Words,
+    column_type,
+    frame_from_arrays,
+    frame_from_json,
+    frame_to_arrays,
+    frame_to_json,
+)
 from hpsearch.tasks.splits import Scale, Shares, split_stratified
 from hpsearch.tasks.texts import PADDING, UNKNOWN, Vocabulary
 from hpsearch.trial import Objective
@@ -145,13 +158,18 @@ def test_what_is_drawn_depends_on_the_seed_alone():
             form.encode(pd.DataFrame({"examples": [count], "seed": [0]}))
 
 
-def test_tables_are_whole_in_json():
+def test_tables_are_whole_in_json_and_in_arrays():
     frame = pd.DataFrame({"a": [0.1 + 0.2, np.nan], "n": [1, 2**60], "b": [True, False], "t": ['ä"\\', None]})
     frame["d"] = pd.to_datetime(["2026-01-31T12:00:00", "2026-02-01"], format="ISO8601")
-    back = frame_from_json(frame_to_json(frame))
+    check_same(frame_from_json(frame_to_json(frame)), frame)
+    check_same(frame_from_arrays(frame_to_arrays(frame)), frame)
+
+
+def check_same(back, frame):
     assert back["a"].tolist()[0] == 0.1 + 0.2
     assert back["n"].tolist() == [1, 2**60]
     assert back["b"].tolist() == [True, False]
     assert back["t"].tolist() == ['ä"\\', None]
+    assert np.isnan(back["a"].tolist()[1])
     assert back["d"].tolist() == frame["d"].tolist()
     assert [column_type(back[name]) for name in back] == ["double", "long", "boolean", "string", "datetime"]

@@ -29,6 +29,7 @@ CONFIG = {
     "space": {"learning_rate": {"min": 1e-5, "max": 0.1, "log": True}, "hidden": {"values": [[64], [64, 32]]}},
     "training": {"epochs": 3, "patience": None},
     "search": {"sampler": "tpe", "scheduler": "none", "seed": 7},
+    "budget": {"trials": 60, "time": 1800.0, "total_epochs": None},
     "tracking": {"tags": {"team": "vision"}},
 }
 

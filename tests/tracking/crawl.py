@@ -216,6 +216,7 @@ class InLedger:
             **{fitting_name(key): text for key, text in config["tracking"]["tags"].items()},
             "hpsearch.sweep_key": self.key, "hpsearch.kind": "sweep", "hpsearch.state": self.sweep["state"],
             "hpsearch.reason": self.sweep["reason"] or "", "hpsearch.best_trial": ", ".join(map(str, self.best())),
+            "hpsearch.budget": f"{self.budgeted()} trials",
             "mlflow.user": last.get("user", ""), "mlflow.source.name": opened[0]["payload"]["provenance"]["file"],
             "mlflow.source.type": "LOCAL", "mlflow.source.git.commit": commit.get("sha", ""),
             "mlflow.source.git.dirty": {True: "true", False: "false"}.get(commit.get("dirty"), ""),
@@ -235,6 +236,10 @@ class InLedger:
         for section in ("task", "objective", "training", "search"):
             for name, leaf in _leaves(section, config[section]):
                 yield fitting_name(name), leaf if isinstance(leaf, str) else json.dumps(leaf)
+
+    def budgeted(self) -> int:
+        extended = [e["payload"].get("trials") or 0 for e in self.events if e["kind"] == "sweep_extended"]
+        return max([self.sweep["config"]["budget"]["trials"], *extended])
 
     def inputs(self, dataset: dict[str, Any] | None) -> Iterator[tuple[str, ...]]:
         for split, context in (("train", "training"), ("validation", "validation"), ("test", "test")):

@@ -99,6 +99,8 @@ FRONT = {
     "resources": {"executor": "inline", "workers": 1},
     "winner": {"top": 0},
 }
+EXTENDED = 8
+
 FRONTS = """
 def train(trial):
     for step in trial.steps():
@@ -221,6 +223,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
     killed_and_resumed(place)
     for name, sweep in (("table", TABLE), ("front", FRONT), ("command", COMMAND)):
         place.do("run", str(place.write(sweep, name)))
+    place.do("extend", FRONT["name"], "--trials", str(EXTENDED))
+    place.do("resume", FRONT["name"])
     return place
 
 
@@ -304,7 +308,8 @@ def test_every_kind_of_end_was_there(place: Place) -> None:
     assert [e["kind"] for e in kinds.events].count("sweep_opened") == 2
     assert max(t["attempt"] for t in kinds.trials) == 2
     assert {t["kind"] for t in kinds.trials} == {"baseline", "search", "retest"}
-    assert len(place.ledger("front").best()) > 1
+    front = place.ledger("front")
+    assert (len(front.trials), len(front.best()) > 1) == (EXTENDED, True)
 
 
 def test_commits_are_those_that_git_tells_and_the_last_run_counts(place: Place) -> None:

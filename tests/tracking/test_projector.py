@@ -12,7 +12,7 @@ import pytest
 
 from hpsearch import ledger as ledgers
 from hpsearch.errors import LeaseLost, TrackerError
-from hpsearch.events import Assigned, Begun, Ended, Sampled, SweepOpened, TrialCreated
+from hpsearch.events import Assigned, Begun, Ended, Sampled, SweepExtended, SweepOpened, TrialCreated
 from hpsearch.tracking.projector import Projector
 from hpsearch.tracking.runs import Runs
 from hpsearch.tracking.sync import sync
@@ -117,6 +117,7 @@ def test_the_parent_has_what_was_asked_and_what_came_of_it(story: Any, projector
     for _ in range(6):
         story.trial()
     story.trial(TrialState.PRUNED)
+    story.commit(SweepExtended(trials=90))
     story.close()
     catch_up(projector)
     (parent,) = seen.parents()
@@ -126,6 +127,7 @@ def test_the_parent_has_what_was_asked_and_what_came_of_it(story: Any, projector
     assert parent.data.params["search.sampler"] == "tpe"
     assert parent.data.params["space.learning_rate"] == '{"min": 1e-05, "max": 0.1, "log": true}'
     assert parent.data.tags["team"] == "vision"
+    assert parent.data.tags["hpsearch.budget"] == "90 trials or 1800 s"
     assert parent.data.metrics["best_val_accuracy"] == story.history().values(best)[0]
     points = [value for _, value, _ in seen.points(parent)["best_val_accuracy"]]
     assert points == sorted(set(points))

@@ -99,7 +99,12 @@ def test_mlflow_sorts_trials_as_the_ledger_does_where_the_best_step_counts(
     ledger: Any, tracking_uri: str, artifacts: Path, seen: Any
 ) -> None:
     """The last value of the second is better than the first's, and its best is not; a pruned trial has no value."""
-    config = {"name": "best", "objective": [{"metric": "val_loss", "goal": "minimize", "at": "best"}], "space": {"x": {"min": 0, "max": 1}}}
+    config = {
+        "name": "best",
+        "objective": [{"metric": "val_loss", "goal": "minimize", "at": "best"}],
+        "space": {"x": {"min": 0, "max": 1}},
+        "training": {"epochs": 3},
+    }
     of = ledger.create("best", config, [])
     lease = ledger.acquire(of.id, "controller", ledgers.holder(), 600)
     ledger.commit(lease, [SweepOpened("controller")])

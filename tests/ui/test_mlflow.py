@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from browser import Browser, started
@@ -29,6 +30,7 @@ search: {sampler: random, scheduler: median, seed: 1}
 budget: {trials: 20}
 resources: {executor: inline}
 winner: {top: 2, seeds: 2}
+tracking: {register: '<b onmouseover="window.pwned=1">digits<b>'}
 """
 
 NAME = '<img src=x onerror="window.pwned=1"> [a](javascript:window.pwned=1) **b** `c`'
@@ -163,6 +165,25 @@ def test_the_printed_link_opens_the_sweeps_trials_with_the_ledgers_best_on_top(b
     browser.wait(COLUMNS + "return columns.join() === arguments[0].join()", names)
     assert browser.run("return document.querySelector('.ag-header .is-ordered-by').textContent") == "val_accuracy"
     browser.keep("mlflow-table")
+
+
+def test_the_registered_model_shows_its_alias_and_whose_it_is(browser: Browser, home: Home) -> None:
+    name = home.digits["model"]["name"]
+    assert home.digits["model"]["champion"]
+    go(browser, f"{home.base}/#/models/{quote(name, safe='')}")
+    rows = browser.wait("""
+        const rows = [...document.querySelectorAll('[role=row]')].map(row => row.innerText.split(/\\s+/).join(' '));
+        return rows.length === 2 && rows""")
+    assert "Version 1 " in rows[1]
+    assert "@ champion" in rows[1]
+    assert f"hpsearch.value: {home.digits['winner']['mean']} " in rows[1]
+    assert name in browser.run("return document.body.textContent")
+    browser.keep("mlflow-model")
+    go(browser, f"{home.base}/#/models/{quote(name, safe='')}/versions/1")
+    browser.wait(
+        "return document.body.textContent.includes('This network is that of re-test') && document.body.textContent.includes('Schema')"
+    )
+    browser.keep("mlflow-model-version")
 
 
 def test_the_command_that_serves_it_opens_the_sweep_that_was_begun_last(home: Home) -> None:

@@ -14,7 +14,7 @@ from ruamel.yaml import YAML
 
 from hpsearch.config import load
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 
 def page(name: str) -> str:
@@ -30,8 +30,8 @@ def check_comparable(reader: Reader, searches: int = 3) -> None:
     """All commands of a page are searches, and their bests differ by no more than what random numbers make of them."""
     values = [best(printed) for printed in reader.printed]
     assert len(values) == searches
-    assert min(values) > 0.94
-    assert max(values) - min(values) < 0.04
+    assert min(values) > 0.93
+    assert max(values) - min(values) < 0.05
 
 
 def test_from_optuna(tmp_path: Path) -> None:

@@ -82,16 +82,16 @@ class Overview:
         return {str(state): self.sweep.trials[state] for state in TrialState if self.sweep.trials.get(state)}
 
     def ended(self) -> list[TrialRecord]:
-        """The trials that have ended, in that order; without those that were never begun, as a constraint forbade them."""
-        ended = (t for t in self.history if t.ended_ms is not None and t.state is not TrialState.INFEASIBLE)
-        return sorted(ended, key=lambda t: (t.ended_ms, t.number))
+        """The trials that have ended, in that order; without re-tests, and those that were never begun, as a constraint forbade them."""
+        tried = (t for t in self.history if t.kind is not TrialKind.RETEST and t.state is not TrialState.INFEASIBLE)
+        return sorted((t for t in tried if t.ended_ms is not None), key=lambda t: (t.ended_ms, t.number))
 
     def improvements(self, objective: int = 0) -> Iterator[tuple[int, TrialRecord, float]]:
         """Each completed trial that was better than all before it: which of the ended trials it was (from 1), and its value."""
         best, wanted = math.nan, self.history.objectives[objective]
         for place, trial in enumerate(self.ended(), 1):
             values = self.history.values(trial)
-            if trial.state is not TrialState.COMPLETED or trial.kind is TrialKind.RETEST or not values or math.isnan(values[objective]):
+            if trial.state is not TrialState.COMPLETED or not values or math.isnan(values[objective]):
                 continue
             if math.isnan(best) or wanted.better(values[objective], best):
                 best = values[objective]

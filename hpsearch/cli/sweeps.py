@@ -21,6 +21,7 @@ from hpsearch.result import mlflow_json
 from hpsearch.search.history import TrialRecord
 from hpsearch.tracking.links import sweep_link
 from hpsearch.trial import Json, TrialKind, TrialState
+from hpsearch.words import count
 
 
 def show_sweeps(session: Session, sweeps: Sequence[Overview]) -> None:
@@ -42,9 +43,12 @@ def show_sweeps(session: Session, sweeps: Sequence[Overview]) -> None:
 
 
 def _trials(seen: Overview) -> str:
+    """`60 of 60, 20 re-tests (44 completed, 36 pruned)`."""
     wanted = f" of {seen.trials_wanted}" if seen.trials_wanted is not None else ""
-    total = sum(seen.counts().values())
-    return f"{total}{wanted}" + (f" ({listed(seen.counts())})" if total else "")
+    retests = sum(t.kind is TrialKind.RETEST for t in seen.history)
+    beside = f", {count(retests, 're-test')}" if retests else ""
+    states = f" ({listed(seen.counts())})" if seen.counts() else ""
+    return f"{_spent(seen)['trials']}{wanted}{beside}{states}"
 
 
 def _best(seen: Overview) -> str:

@@ -79,7 +79,7 @@ class Facts:
 
     @cached_property
     def ended(self) -> list[TrialRecord]:
-        """The trials that have ended, in that order; without those that were never begun."""
+        """The trials that have ended, in that order; without re-tests and those that were never begun."""
         return self.seen.ended()
 
     @cached_property

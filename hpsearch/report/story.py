@@ -104,8 +104,9 @@ def tiles(facts: Facts) -> Iterator[Tile]:
         yield Tile(f"best {objectives[0].metric}", number(facts.value(facts.best[0])), beside)
     counts = facts.seen.counts()
     yield Tile("trials", f"{sum(counts.values()):,}", f"{counts.get('completed', 0):,} completed")
+    trained = sum(bool(t.reports) for t in facts.seen.history)
     yield Tile("time", duration(facts.clock.total_s), f"{duration(facts.cost.busy_s)} of training")
-    yield Tile("epochs", f"{facts.cost.epochs:,}", f"{facts.cost.epochs / len(facts.rated):.0f} a trial on average" if facts.rated else "")
+    yield Tile("epochs", f"{facts.cost.epochs:,}", f"{facts.cost.epochs / trained:.0f} a trial on average" if trained else "")
     if saved := facts.cost.epochs_saved:
         pruned = counts.get("pruned", 0)
         yield Tile("saved by pruning", f"{share(saved, saved + facts.cost.epochs)}", f"{saved:,} epochs of {count(pruned, 'trial')}")

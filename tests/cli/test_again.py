@@ -39,6 +39,8 @@ def test_best_status_and_show_tell_of_it(chosen, hp):
     assert f"winner: trial {winner['trial']}, val_accuracy" in hp("best", "small", "--home", chosen.home).out
     status = hp("status", "small", "--home", chosen.home, "--json").json
     assert (status["spent"]["trials"], status["spent"]["epochs"], status["winner"]) == (4, 8, winner)
+    assert "over 4 trials" in hp("status", "small", "--home", chosen.home).out
+    assert "4 of 4, 4 re-tests (8 completed)" in hp("list", "--home", chosen.home).out
     shown = hp("show", "small", "--home", chosen.home)
     assert f"retest of {winner['trial']}" in shown.out
     trials = hp("show", "small", "--home", chosen.home, "--json").json["trials"]

@@ -4,7 +4,7 @@ BIN := .venv/bin
 INSTALLED := .venv/installed
 PYTEST := $(BIN)/python -m pytest -n 2
 
-.PHONY: setup sweep test test-ui test-cluster test-gpu check bench ui secrets clean
+.PHONY: setup sweep test test-long test-ui test-cluster test-gpu check bench ui secrets clean
 .PHONY: types fast-tests-of-rooms fast-tests-of-the-rest
 .DEFAULT_GOAL := setup
 
@@ -23,7 +23,10 @@ sweep: setup
 	$(BIN)/hpsearch run search_spaces/digits_mlp.yaml
 
 test: setup
-	$(PYTEST) -m "not cluster and not ui"
+	$(PYTEST) -m "not cluster and not long and not ui"
+
+test-long: setup
+	$(PYTEST) -m "long and not cluster"
 
 test-ui: setup
 	$(BIN)/python -m pytest -m ui

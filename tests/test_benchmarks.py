@@ -14,7 +14,7 @@ from benchmarks import tracking
 from benchmarks.mlflow_by_hand import WAYS
 from benchmarks.tracking import Measured, Store, by_hand, hpsearch, logged, mlflow_server, stores, table
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.long, pytest.mark.timeout(600)]
 
 
 def points_in(database: Path) -> int:

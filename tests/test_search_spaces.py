@@ -32,6 +32,7 @@ def test_every_kind_of_task_has_one() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(180)
 @named
 def test_it_runs_on_a_budget_of_a_few_trials(file: Path, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from ruamel.yaml import YAML
 
 from hpsearch.config import load
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.long, pytest.mark.timeout(600)]
 
 
 def page(name: str) -> str:

@@ -58,6 +58,7 @@ def completed(yaml: YAML, block: Block, whole: Block) -> dict[str, object]:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(300)
 @of_each
 def test_it_does_what_it_says(kind: str, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from pages import APART, ROOT, Reader, Step
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(400)
 def test_the_tutorial_does_what_it_says(tmp_path: Path) -> None:
     """And so do the commands of the guide to the report, which go on from there."""

@@ -24,7 +24,7 @@ import hpsearch
 from hpsearch import ledger as ledgers
 from hpsearch.events import Begun
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(580)]
+pytestmark = [pytest.mark.slow, pytest.mark.long, pytest.mark.timeout(580)]
 
 EVIL = "<img src=x onerror=alert(1)>"
 

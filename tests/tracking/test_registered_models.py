@@ -24,7 +24,7 @@ from hpsearch.tasks.splits import Shares, split_rows, split_stratified
 from hpsearch.tracking import quiet
 from hpsearch.tracking.note import plain
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.long, pytest.mark.timeout(600)]
 
 PLANTS = "plants <b>*'\"\\"
 COMMON = """

@@ -18,7 +18,7 @@ import pytest
 import hpsearch
 from hpsearch.tracking import links, quiet
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.slow, pytest.mark.long, pytest.mark.timeout(400)]
 
 FILE = """
 name: flowers

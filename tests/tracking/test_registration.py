@@ -32,7 +32,7 @@ from hpsearch.tracking.registering import register
 from hpsearch.tracking.registration import Order, Registration, few_of, logged_name, save_model
 from hpsearch.tracking.schema import create_store
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow, pytest.mark.long, pytest.mark.timeout(300)]
 
 MAKES = (
     "create_logged_model", "log_model_artifacts", "finalize_logged_model", "log_batch", "log_outputs", "delete_logged_model",

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from browser import Browser, started
-from test_report_in_mlflow import start
+from serving import NO_ASSISTANT, said, served
 
 pytestmark = [pytest.mark.slow, pytest.mark.ui, pytest.mark.timeout(400)]
 
@@ -31,25 +30,21 @@ SWEEP = {
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, dict[str, Any]]]:
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, dict[str, Any]]]:
     """Where the UI is, and where the sweep is in it."""
     folder = tmp_path_factory.mktemp("served")
     (folder / "evil.yaml").write_text(json.dumps(SWEEP))
     rows = [f"{i % 7},{(i * i) % 5},{'ab'[i % 2]}" for i in range(80)]
     (folder / f"{EVIL}.csv").write_text("\n".join([f"{EVIL},`y`,<u>kind</u>", *rows]) + "\n")
-    said, _ = start(folder, "run", "evil.yaml").communicate(timeout=200)
-    server = start(folder, "ui")
-    try:
-        assert server.stdout is not None
-        yield json.loads(server.stdout.readline())["url"].partition("/#/")[0], json.loads(said.splitlines()[-1])["mlflow"]
-    finally:
-        server.send_signal(signal.SIGINT)
-        server.communicate(timeout=30)
+    there = said(folder, "run", "evil.yaml")["mlflow"]
+    with served(folder) as url:
+        yield url.partition("/#/")[0], there
 
 
 @pytest.fixture
 def browser(tmp_path: Path) -> Iterator[Browser]:
     with started(tmp_path / "profile") as browser:
+        browser.before_each_page(NO_ASSISTANT)
         yield browser
 
 
@@ -60,20 +55,20 @@ def shows(browser: Browser, *texts: str) -> None:
     assert browser.run('return document.querySelectorAll(\'img[src="x"], a[href^="javascript:"]\').length') == 0
 
 
-def test_on_the_page_of_the_sweeps_run(served: tuple[str, dict[str, Any]], browser: Browser) -> None:
-    base, there = served
+def test_on_the_page_of_the_sweeps_run(home: tuple[str, dict[str, Any]], browser: Browser) -> None:
+    base, there = home
     browser.open(f"{base}/#/experiments/{there['experiment_id']}/runs/{there['run_id']}?workflowType=machine_learning")
     shows(browser, f"evil {EVIL} is completed.", EVIL, MARKED, f"{EVIL}.csv/training", "evil.yaml", "epochs", "trials_completed")
 
 
-def test_in_the_table_of_runs(served: tuple[str, dict[str, Any]], browser: Browser) -> None:
-    base, there = served
+def test_in_the_table_of_runs(home: tuple[str, dict[str, Any]], browser: Browser) -> None:
+    base, there = home
     browser.open(f"{base}/#/experiments/{there['experiment_id']}/runs?workflowType=machine_learning")
     shows(browser, f"experiment {EVIL}", f"evil {EVIL}", f"{EVIL}.csv/training")
 
 
-def test_the_exported_sweep_file_opens_in_the_artifacts(served: tuple[str, dict[str, Any]], browser: Browser) -> None:
-    base, there = served
+def test_the_exported_sweep_file_opens_in_the_artifacts(home: tuple[str, dict[str, Any]], browser: Browser) -> None:
+    base, there = home
     browser.open(
         f"{base}/#/experiments/{there['experiment_id']}/runs/{there['run_id']}/artifacts/winner.yaml?workflowType=machine_learning"
     )

@@ -12,6 +12,8 @@ from hpsearch.events import TrialCreated
 from hpsearch.ledger import holder
 from hpsearch.trial import TrialKind
 
+pytestmark = pytest.mark.slow
+
 
 def test_extend_only_raises(hp, copied):
     ran = hp("extend", "small", "--trials", 4)

@@ -18,6 +18,8 @@ from hpsearch.cli.plots import Curve, curve, numbers, range_in_words, sparkline,
 from hpsearch.cli.session import make_console
 from hpsearch.cli.tables import narrowing, plain_table
 
+pytestmark = pytest.mark.slow
+
 BLOCKS = "▁▂▃▄▅▆▇█"
 CURVES = st.lists(st.floats(), max_size=60)
 NAN, INF = math.nan, math.inf

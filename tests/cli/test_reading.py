@@ -8,6 +8,8 @@ import pytest
 
 from hpsearch.training.diagnostics_plan import DIAGNOSTIC_METRICS
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def look(hp, finished):

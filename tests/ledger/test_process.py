@@ -15,6 +15,8 @@ import pytest
 from hpsearch.ledger import process
 from hpsearch.ledger.process import describe, holder, is_dead, user
 
+pytestmark = pytest.mark.slow
+
 PRINT_HOLDER = "from hpsearch.ledger import holder; import sys; print(holder(), flush=True); sys.stdin.read()"
 
 

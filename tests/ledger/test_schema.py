@@ -15,6 +15,8 @@ from hpsearch.ledger.connect import connect, writing
 from hpsearch.ledger.schema import bring_up_to_date, migrate
 from hpsearch.ledger.tables import REVISIONS, metadata
 
+pytestmark = pytest.mark.slow
+
 POSTGRES_SCHEMA = """
     SELECT 'column', table_name, ordinal_position::text, column_name, data_type, is_nullable, column_default, is_identity
       FROM information_schema.columns WHERE table_schema = 'public'

@@ -15,6 +15,8 @@ from hpsearch.notify import webhook
 from hpsearch.notify.messages import Message
 from hpsearch.notify.webhook import Refused, Webhook, send
 
+pytestmark = pytest.mark.slow
+
 BEST, FAILURE, END = (Message(event, "digits", "running", f"*digits*: {event}") for event in ("best", "failure", "end"))
 
 

@@ -15,6 +15,8 @@ from hpsearch.search.history import History
 from hpsearch.search.replay import replay
 from hpsearch.trial import Answer, Objective, Proposal
 
+pytestmark = pytest.mark.slow
+
 SAMPLERS = [
     ("random", {}),
     ("qmc", {}),

@@ -13,6 +13,8 @@ from hpsearch.search.study import write_study
 from hpsearch.space import Categorical, Float, SearchSpace
 from hpsearch.trial import Objective, TrialKind, TrialState
 
+pytestmark = pytest.mark.slow
+
 SPACE = SearchSpace({"x": Float(0.0, 1.0), "kind": Categorical(("a", [1, 2])), "y": Float(0.1, 1.0, log=True, when={"kind": "a"})})
 LOSS = Objective("loss", "minimize")
 S = TrialState

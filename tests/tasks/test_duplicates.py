@@ -7,6 +7,8 @@ from hypothesis import strategies as st
 
 from hpsearch.tasks.duplicates import BLOCK, Repeats, number_rows, repeats_across, repeats_within
 
+pytestmark = pytest.mark.slow
+
 ROWS = st.lists(
     st.tuples(st.sampled_from([0.0, -0.0, 1.0, 1.0 + 2**-52]), st.integers(0, 1), st.sampled_from(["a", "b"]), st.integers(0, 2)),
     min_size=1,

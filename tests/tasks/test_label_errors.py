@@ -11,6 +11,8 @@ from hpsearch.tasks.label_errors import check_labels, confidently_other
 from hpsearch.tasks.splits import Shares
 from hpsearch.tasks.tables import Source, Table, read
 
+pytestmark = pytest.mark.slow
+
 
 def built_in(name):
     table = read(Source("builtin", name))

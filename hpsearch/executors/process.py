@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import socket
 import time
+from collections import deque
 from collections.abc import Sequence
 from multiprocessing.connection import Connection, wait
 from typing import Self
@@ -16,6 +18,8 @@ from hpsearch.executors.job import Job, Room
 from hpsearch.trial import Assignment, Control, Done, Outcome, Place, Report, TrialState, Wait
 
 TICK_S = 0.1
+FLUSH_S = 0.001
+"""While an answer waits for room in its pipe."""
 PRELOAD = ("hpsearch.training.preload", "hpsearch.executors.worker")
 
 
@@ -64,6 +68,7 @@ class ProcessExecutor:
 
     def _start(self, slot: _Slot, assignment: Assignment) -> None:
         slot.assignment = assignment
+        slot.outbox.clear()  # answers to the assignment before
         if slot.pipe is None:
             slot.pid, slot.pipe = self._server.fork()
             _send(slot.pipe, self._job)
@@ -71,6 +76,8 @@ class ProcessExecutor:
 
     def _listen(self, controller: Control) -> None:
         """Take in what workers have said, all of it in one go, so that the reports share a transaction."""
+        for slot in self._slots:
+            slot.flush()
         heard = {slot.pipe: slot for slot in self._slots if slot.pipe is not None}
         ready = wait(list(heard), timeout=self._patience())
         inbox = [(heard[pipe], message) for pipe in ready if isinstance(pipe, Connection) for message in _receive(pipe)]
@@ -87,15 +94,16 @@ class ProcessExecutor:
     def _patience(self) -> float:
         now = time.monotonic()
         asking = [slot.asks_at - now for slot in self._slots if slot.assignment is None]
-        return max(0.0, min([TICK_S, *asking]))
+        flushing = [FLUSH_S for slot in self._slots if slot.outbox]
+        return max(0.0, min([TICK_S, *asking, *flushing]))
 
     def _answer(self, controller: Control, reports: Sequence[tuple[_Slot, Report]]) -> None:
         if not reports:
             return
         answers = controller.report([(slot.assignment, report) for slot, report in reports if slot.assignment])
         for (slot, report), answer in zip(reports, answers, strict=True):
-            if slot.pipe is not None:
-                _send(slot.pipe, worker.Answered(report.step, answer))
+            slot.outbox.append(worker.Answered(report.step, answer))
+            slot.flush()
 
     def _abort(self, controller: Control, assignment: Assignment) -> None:
         for slot in self._slots:
@@ -113,6 +121,7 @@ class ProcessExecutor:
         assert slot.pipe is not None
         slot.pipe.close()
         slot.pipe = None
+        slot.outbox.clear()
         return self._server.end(slot.pid)
 
 
@@ -125,6 +134,12 @@ class _Slot:
         self.pid = 0
         self.assignment: Assignment | None = None
         self.asks_at = 0.0
+        self.outbox: deque[worker.Answered] = deque()
+
+    def flush(self) -> None:
+        """Send answers while there is room for them: a worker that waits for room for its reports does not empty its own pipe."""
+        while self.outbox and self.pipe is not None and select.select([], [self.pipe], [], 0.0)[1]:
+            _send(self.pipe, self.outbox.popleft())
 
 
 def _end(controller: Control, slot: _Slot, outcome: Outcome) -> None:

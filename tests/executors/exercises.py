@@ -41,6 +41,14 @@ class Counts(Exercise):
     pass
 
 
+class Floods(Exercise):
+    """Reports without a pause, and without checkpoints."""
+
+    def run(self, trial: Any) -> None:
+        for step in trial.steps():
+            trial.report(step, {"total": step})
+
+
 class DiesOnce(Exercise):
     """The first attempt's worker is killed in step 4."""
 

@@ -18,7 +18,7 @@ from hpsearch.events import Begun, Reported, Sampled
 from hpsearch.executors.inline import InlineExecutor
 from hpsearch.executors.job import Job
 from hpsearch.executors.process import ProcessExecutor
-from hpsearch.trial import Pause, Resources, Stop, TrialState
+from hpsearch.trial import Continue, Pause, Resources, Start, Stop, TrialState
 
 BOTH = pytest.mark.parametrize("kind", [InlineExecutor, pytest.param(ProcessExecutor, marks=pytest.mark.slow)])
 """What Ray's executor keeps of it is in test_ray.py, on a cluster."""
@@ -75,9 +75,29 @@ def test_an_exception_fails_the_trial_with_its_message_and_place(bench, kind):
 
 @BOTH
 def test_a_pause_by_the_search_leaves_a_checkpoint_of_that_step(bench, kind):
-    history = bench.run(kind, exercises.Counts(step_s=0.02), trials=1, search=Steadily({(0, 2): Pause()}))
+    history = bench.run(kind, exercises.Counts(step_s=0.5), trials=1, search=Steadily({(0, 2): Pause()}))
     assert history.trials[0].state is TrialState.PAUSED
     assert history.trials[0].checkpoint.step == 2
+
+
+class Slowly(Steadily):
+    """Takes a millisecond for each report, of which a trial has thousands."""
+
+    steps = 3_000
+
+    def propose(self, history):
+        return Start({"x": len(history)}, self.steps)
+
+    def judge(self, history, reported):
+        time.sleep(0.001)
+        return Continue(self.steps)
+
+
+@pytest.mark.slow
+def test_reports_that_come_faster_than_answers_can_be_given_hold_nobody_up(bench):
+    """Neither end waits for room in a pipe that the other one does not empty, as it waits for room itself."""
+    history = bench.run(ProcessExecutor, exercises.Floods(), search=Slowly(), trials=2, max_steps=Slowly.steps)
+    assert [(t.state, t.step) for t in history] == [(TrialState.COMPLETED, Slowly.steps)] * 2
 
 
 @pytest.mark.slow

@@ -125,7 +125,7 @@ def test_it_waits_as_long_as_it_is_told_to(receiver: Receiver) -> None:
     assert receiver.at_s[1] - receiver.at_s[0] >= 1, "whatever is posted meanwhile"
 
 
-@pytest.mark.parametrize("retry_after", ["3600", formatdate(time.time() + 3600, usegmt=True)])
+@pytest.mark.parametrize("retry_after", ["3600", formatdate(time.time() + 3600, usegmt=True)], ids=["seconds", "date"])
 def test_it_does_not_wait_for_an_hour(receiver: Receiver, warned, retry_after: str) -> None:
     receiver.answers = [(429, {"Retry-After": retry_after})]
     hook = Webhook(receiver.url)

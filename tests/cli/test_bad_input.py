@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 SWAP = "{learning_rate: 0.01, optimizer: adamw}"
 
 EDITS = {

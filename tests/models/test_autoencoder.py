@@ -10,6 +10,8 @@ from hpsearch.models.autoencoder_plan import count_parameters
 from hpsearch.models.inputs import Inputs
 from hpsearch.training.flat import FlatParameters
 
+pytestmark = pytest.mark.slow
+
 ROW = Inputs("rows", (6,))
 DIGIT = Inputs("image", (1, 8, 8))
 ODD = Inputs("image", (2, 7, 5))

@@ -13,6 +13,8 @@ from hpsearch.training.descent import Descent
 from hpsearch.training.flat import FlatParameters
 from hpsearch.training.hyperparameters import TRAINING_HYPERPARAMETERS
 
+pytestmark = pytest.mark.slow
+
 EXAMPLES = {
     "rows": Inputs("rows", (12,)),
     "image": Inputs("image", (1, 8, 8)),

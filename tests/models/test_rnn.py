@@ -13,6 +13,8 @@ from hpsearch.models.rnn_plan import count_parameters
 from hpsearch.models.sequence_pooling import AttentionPooling
 from hpsearch.training.flat import FlatParameters
 
+pytestmark = pytest.mark.slow
+
 IMAGE, SERIES, TEXT = Inputs("image", (2, 6, 4)), Inputs("sequence", (5, 3)), Inputs("tokens", (6,), vocabulary=9)
 IDS = torch.tensor([[3, 1, 4, 1, 5, 8], [2, 7, 0, 0, 0, 0], [6, 0, 0, 0, 0, 0], [5, 5, 2, 3, 0, 0]])
 LENGTHS = torch.tensor([6, 2, 1, 4])

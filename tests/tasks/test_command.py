@@ -16,6 +16,8 @@ from hpsearch.tasks import command
 from hpsearch.training import run_assignment
 from hpsearch.trial import Assignment, Pause, Resources, Stop, TrialKind, TrialState
 
+pytestmark = pytest.mark.slow
+
 PYTHON = [sys.executable, "script.py"]
 
 

@@ -15,6 +15,8 @@ from hpsearch.tasks.function import load_function
 from hpsearch.training import run_assignment
 from hpsearch.trial import Assignment, Pause, TrialKind, TrialState
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True)
 def fresh_imports(monkeypatch):

@@ -19,6 +19,8 @@ from hpsearch.training.diagnostics_plan import DIAGNOSTIC_METRICS
 from hpsearch.training.hyperparameters import TRAINING_HYPERPARAMETERS
 from hpsearch.trial import TrialKind, TrialState
 
+pytestmark = pytest.mark.slow
+
 WITH_DATA = {kind: entry for kind, entry in TASKS.items() if entry.models}
 NEEDS = {
     "classification": ["task.data=digits"],

@@ -21,6 +21,8 @@ from hpsearch.training.attacks import PixelRange, robust_accuracy
 from hpsearch.training.attacks_plan import Attack
 from hpsearch.trial import Assignment, Objective, Pause, TrialKind, TrialState
 
+pytestmark = pytest.mark.slow
+
 OBJECTIVES = (Objective("val_accuracy", "maximize"), Objective("robust_accuracy", "maximize"))
 WEAK = Attack("pgd", 0.1, 3)
 EVERYTHING = {

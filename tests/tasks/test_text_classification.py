@@ -27,6 +27,8 @@ from hpsearch.tasks.texts import UNKNOWN
 from hpsearch.training import run_assignment
 from hpsearch.trial import Assignment, Objective, Pause, TrialKind, TrialState
 
+pytestmark = pytest.mark.slow
+
 SHARES = Shares(0.2, 0.2, 0)
 ACCURACY = Objective("val_accuracy", "maximize")
 SMALL = {

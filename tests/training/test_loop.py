@@ -15,6 +15,8 @@ from hpsearch.training.run import run_assignment
 from hpsearch.training.stopping import Patience
 from hpsearch.trial import Assignment, Continue, Objective, Pause, TrialKind, TrialState
 
+pytestmark = pytest.mark.slow
+
 EPOCHS = 6
 FIVE = Inputs("rows", (5,))
 KINDS = {"rows": FIVE, "image": Inputs("image", (1, 8, 8)), "sequence": Inputs("sequence", (6, 3))}

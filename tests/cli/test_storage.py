@@ -83,6 +83,7 @@ def checkpoints(place) -> set[str]:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("task", TASKS)
 def test_a_sweep_killed_goes_on_from_there_and_is_deleted_there(processes, sweep, place, tmp_path, task):
     file = sweep(place.location, task)
@@ -115,6 +116,7 @@ def test_a_sweep_killed_goes_on_from_there_and_is_deleted_there(processes, sweep
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_relative_folder_starts_from_the_sweep_file(hp, sweep, tmp_path):
     file = sweep("kept/here", more="")
     (tmp_path / "elsewhere").mkdir()
@@ -140,6 +142,7 @@ def test_a_folder_that_cannot_be_written(hp, sweep, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_bucket_that_cannot_be_used(processes, sweep, s3_server: S3Server, monkeypatch):
     refused(processes.run("run", sweep("s3://no-such-bucket/x")), 3, "s3://no-such-bucket/x/one", "The specified bucket does not exist")
     file = sweep("s3://sweeps/denied")
@@ -157,6 +160,7 @@ def test_a_bucket_that_cannot_be_used(processes, sweep, s3_server: S3Server, mon
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_server_that_goes_away_costs_no_trial(processes, sweep, tmp_path, monkeypatch):
     (tmp_path / "server").mkdir()
     server = S3Server(tmp_path / "server")
@@ -181,6 +185,7 @@ def test_a_server_that_goes_away_costs_no_trial(processes, sweep, tmp_path, monk
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_what_cannot_be_deleted_is_named(processes, sweep, s3_server, monkeypatch):
     place = InBucket(s3_server)
     assert processes.run("run", sweep(place.location), "budget.trials=1", "training.epochs=1").code == 0

@@ -22,10 +22,10 @@ def session(commit: Commit | None, file: str | None = None, **said: Any) -> Sess
 
 
 def test_the_last_run_says_which_commit_and_a_file_is_remembered() -> None:
-    first, second = session(Commit("a" * 40, True), "/work/a.yaml"), session(Commit("b" * 40, False))
+    first, second = session(Commit("a" * 40, True), "/home/me/a.yaml"), session(Commit("b" * 40, False))
     assert source_tags([first, second]) == {
         "mlflow.user": "ada",
-        "mlflow.source.name": "/work/a.yaml",
+        "mlflow.source.name": "/home/me/a.yaml",
         "mlflow.source.type": "LOCAL",
         "mlflow.source.git.commit": "b" * 40,
         "mlflow.source.git.dirty": "false",
@@ -48,11 +48,11 @@ def test_sweeps_of_old_have_nothing_to_tell() -> None:
 
 def test_every_run_tells_its_commit_and_environment() -> None:
     environment = Environment("3.11.7", "Linux", "vm", 2, {"torch": "2.13.0"})
-    told = session(Commit("a" * 40, True), "/work/a.yaml", environment=environment, dataset=TABLE).to_json()
+    told = session(Commit("a" * 40, True), "/home/me/a.yaml", environment=environment, dataset=TABLE).to_json()
     assert told == {
         "begun": "2023-11-14T22:13:20+00:00",
         "user": "ada",
-        "file": "/work/a.yaml",
+        "file": "/home/me/a.yaml",
         "commit": {"sha": "a" * 40, "dirty": True},
         "environment": {"python": "3.11.7", "platform": "Linux", "host": "vm", "cpus": 2, "versions": {"torch": "2.13.0"}},
     }
